@@ -1,0 +1,67 @@
+# Everything here works from a clean clone with python3 (3.11 or newer) and make; `make help` lists it.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+BENCH_STAMP := $(VENV)/.installed-bench
+PIP_FLAGS := --quiet --disable-pip-version-check --no-input
+
+# `uv run make test` would otherwise make each Ray worker build an environment of its own.
+export RAY_ENABLE_UV_RUN_RUNTIME_ENV = 0
+export RAY_USAGE_STATS_ENABLED = 0
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench lock clean
+
+help: ## list the commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(STAMP) ## count what a code base is made of, on Ray
+	@$(BIN)/python -m examples.code_census
+
+test: $(STAMP) ## run every test
+	@$(BIN)/python -m pytest
+
+check: $(STAMP) ## format, lint, types, import law, unit tests
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/python -m pytest tests/unit
+
+bench: $(BENCH_STAMP) ## compare with other libraries
+	@$(BIN)/python -m benchmarks.run
+
+# The stamp is younger than the lock file and pyproject.toml exactly when .venv agrees with them. An environment that
+# was left half made has no stamp; `venv --clear` starts it over.
+$(STAMP): requirements.lock pyproject.toml
+	@echo "preparing $(VENV) ..."
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(BIN)/python -m pip install $(PIP_FLAGS) -r requirements.lock
+	@$(BIN)/python -m pip install $(PIP_FLAGS) --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(BENCH_STAMP): $(STAMP) requirements-bench.lock
+	@echo "adding the benchmark peers to $(VENV) ..."
+	@$(BIN)/python -m pip install $(PIP_FLAGS) -r requirements-bench.lock
+	@touch $@
+
+# The peers are resolved around the versions just found, so that installing them changes nothing else; only a complete
+# pair of files replaces the old one.
+lock: ## resolve the newest allowed versions again
+	@set -eu; work=$$(mktemp -d); trap 'rm -rf "$$work"' EXIT; \
+	$(PYTHON) -m venv "$$work/venv"; pip="$$work/venv/bin/python -m pip --disable-pip-version-check"; \
+	version=$$("$$work/venv/bin/python" -c 'import sys; print("%d.%d" % sys.version_info[:2])'); \
+	made="resolved for Python $$version. Made by \`make lock\`; do not edit."; \
+	freeze="$$pip freeze --exclude routilux_dist"; \
+	echo "resolving ..."; \
+	$$pip install --quiet '.[all,dev]'; \
+	{ echo "# What \`make test\` and \`make check\` need, $$made"; $$freeze; } > "$$work/main"; \
+	$$pip install --quiet --constraint "$$work/main" '.[bench]'; \
+	{ echo "# What \`make bench\` needs on top, $$made"; echo "-r requirements.lock"; \
+	  $$freeze | grep -vxFf "$$work/main"; } > "$$work/bench"; \
+	cp "$$work/main" requirements.lock; cp "$$work/bench" requirements-bench.lock
+
+clean: ## remove the environment and all caches
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .benchmarks dist build
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""A package, so that Ray workers can import what test modules define."""

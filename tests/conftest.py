@@ -1,0 +1,47 @@
+"""What every test can ask for: a Ray cluster, started once and only when wanted, and the choice of backend."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+LOGICAL_CPUS = 4
+
+# Ray reads these when it is first imported, and its daemons and workers inherit them.
+os.environ.update(
+    RAY_AUTH_MODE="disabled",  # token mode, the default since 2.59, writes to ~/.ray
+    RAY_ENABLE_UV_RUN_RUNTIME_ENV="0",  # under `uv run` each worker would build an environment of its own
+    RAY_USAGE_STATS_ENABLED="0",
+    RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO="0",  # today's default warns that it will change
+    # Functions defined in a test module are pickled by reference: workers have to find `tests`.
+    PYTHONPATH=os.pathsep.join([str(ROOT), str(ROOT / "workers"), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep),
+)
+os.environ.pop("RAY_ADDRESS", None)  # never join, and never stop, somebody's cluster
+
+
+@pytest.fixture(scope="session")
+def ray_cluster() -> Iterator[str]:
+    """The address of a Ray cluster on this machine; its number of CPUs does not depend on the machine."""
+    import ray
+
+    context = ray.init(
+        address="local",
+        num_cpus=LOGICAL_CPUS,
+        object_store_memory=512 * 1024**2,
+        include_dashboard=False,
+        log_to_driver=False,
+    )
+    yield context.address_info["address"]
+    ray.shutdown()
+
+
+@pytest.fixture(params=["local", pytest.param("ray", marks=pytest.mark.ray)])
+def backend(request: pytest.FixtureRequest) -> str:
+    """The name of a backend; a test that asks for it runs once on each."""
+    if request.param == "ray":
+        request.getfixturevalue("ray_cluster")
+    return str(request.param)

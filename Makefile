@@ -32,11 +32,12 @@ check: $(STAMP) ## format, lint, types, import law, unit tests
 bench: $(BENCH_STAMP) ## compare with other libraries
 	@$(BIN)/python -m benchmarks.run
 
-# The stamp is younger than the lock file and pyproject.toml exactly when .venv agrees with them. An environment that
-# was left half made has no stamp; `venv --clear` starts it over.
+# The stamp is younger than the lock file and pyproject.toml exactly when .venv agrees with them. Both steps may be repeated
+# over what an interrupted run left behind; `make clean` starts from nothing.
 $(STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; set PYTHON=python3.11" if sys.version_info < (3, 11) else 0)'
 	@echo "preparing $(VENV) ..."
-	@$(PYTHON) -m venv --clear $(VENV)
+	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install $(PIP_FLAGS) -r requirements.lock
 	@$(BIN)/python -m pip install $(PIP_FLAGS) --no-deps --no-build-isolation -e .
 	@touch $@

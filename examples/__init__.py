@@ -1,0 +1,1 @@
+"""Examples: small programs that do something real with `routilux_dist`."""

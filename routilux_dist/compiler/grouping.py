@@ -1,0 +1,144 @@
+"""Which routines run together.
+
+`needs_of` and `same_place` are the whole rule; everything else is bookkeeping.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from routilux_dist.compiler.draft import Draft
+from routilux_dist.compiler.facts import Facts
+from routilux_dist.flow.model import ExecutionMode
+from routilux_dist.plan.plan import GroupKind, GroupPlan, Needs
+
+#: (kind, needs, size, max_concurrency, is_async): routines with an equal place share a group.
+Place = tuple[GroupKind, Needs, int, int, bool]
+
+
+def needs_of(facts: Facts) -> Needs:
+    """Return what one running slice with this routine takes from the cluster."""
+    options = facts.options
+    extra: dict[str, Any] = dict(options.ray_options)
+    for name in ("runtime_env", "label_selector", "scheduling_strategy", "accelerator_type"):
+        value = getattr(options, name)
+        if value is not None:
+            extra[name] = value
+    # Waiting takes no CPU; a stateful routine is as busy as any other.
+    default = 0.0 if facts.is_async else 1.0
+    return Needs(
+        num_cpus=default if options.num_cpus is None else options.num_cpus,
+        num_gpus=options.num_gpus,
+        memory=options.memory,
+        resources=tuple(sorted(options.resources.items())),
+        explicit_cpus=options.num_cpus is not None,
+        extra=tuple(sorted(extra.items())),
+    )
+
+
+def place_of(facts: Facts) -> tuple[Place, tuple[str, ...]]:
+    """Return where a routine belongs, and why."""
+    needs, options = needs_of(facts), facts.options
+    if facts.stateful:
+        return (GroupKind.SHARDS, needs, 0, options.max_concurrency if facts.is_async else 1, False), facts.stateful
+    if facts.is_async:
+        # One process awaits many activations: that is what bounds them.
+        return (GroupKind.ACTORS, needs, options.actors or 1, options.max_concurrency, True), ("it is async",)
+    if options.actors is not None:
+        return (GroupKind.ACTORS, needs, options.actors, 1, False), (f"it asks for {options.actors} actors",)
+    if facts.has_open:
+        return (GroupKind.ACTORS, needs, 0, 1, False), ("it has open()",)
+    return (GroupKind.TASKS, needs, 0, 1, False), ()
+
+
+def why_apart(source: Facts, target: Facts) -> str:
+    """Return why what `source` emits to `target` changes places, "" if it need not."""
+    a, b = place_of(source)[0], place_of(target)[0]
+    if target.stateful:
+        if a[0] is GroupKind.SHARDS and a == b and not (source.keyed or target.keyed):
+            return "" if source.scope == target.scope else "their state has different scopes"
+        return f"{target.id} is stateful ({'; '.join(target.stateful)}): each partition has one home"
+    if source.stateful:
+        return f"{source.id} is stateful and {target.id} is not: stateless work is spread over all workers"
+    if a == b:
+        return ""
+    if source.is_async != target.is_async:
+        return f"{source.id if source.is_async else target.id} is async, the other is not"
+    if a[1] != b[1]:
+        return f"they need different resources ({describe(a[1])} and {describe(b[1])})"
+    return "they are kept in different kinds of processes"
+
+
+def describe(needs: Needs) -> str:
+    """Return needs in words, such as "1 CPU, 2 GPU"."""
+    return ", ".join(f"{amount:g} {name}" for name, amount in needs.amounts().items()) or "nothing"
+
+
+def group(draft: Draft) -> Draft:
+    """The pass: put routines into groups."""
+    if draft.flow.execution_mode is ExecutionMode.SEQUENTIAL:
+        return _solo(draft)
+    members: dict[Place, list[str]] = {}
+    reasons: dict[str, tuple[str, ...]] = {}
+    for routine_id, facts in draft.facts.items():
+        place, reasons[routine_id] = place_of(facts)
+        members.setdefault(place, []).append(routine_id)
+    groups, placed = [], {}
+    for index, ((kind, needs, size, concurrency, is_async), ids) in enumerate(members.items()):
+        worker_scope = kind is GroupKind.SHARDS and all(
+            draft.facts[r].scope == "worker" and not draft.facts[r].keyed for r in ids
+        )
+        groups.append(
+            GroupPlan(
+                index=index,
+                name=_name(kind, index, needs, is_async),
+                kind=kind,
+                routines=tuple(ids),
+                needs=needs,
+                partitions=(1 if worker_scope else 0) if kind is GroupKind.SHARDS else 1,
+                size=size,
+                max_concurrency=concurrency,
+                is_async=is_async,
+            )
+        )
+        placed.update(dict.fromkeys(ids, index))
+    splits = []
+    seen = set()
+    for c in draft.flow.connections:
+        if (c.source, c.target) not in seen:
+            seen.add((c.source, c.target))
+            reason = why_apart(draft.facts[c.source], draft.facts[c.target])
+            if reason:
+                splits.append((c.source, c.target, reason))
+    return dataclasses.replace(draft, groups=tuple(groups), placed=placed, reasons=reasons, splits=tuple(splits))
+
+
+def _solo(draft: Draft) -> Draft:
+    every = tuple(needs_of(f) for f in draft.facts.values())
+    amounts: dict[str, float] = {}
+    for needs in every:
+        for name, amount in needs.resources:
+            amounts[name] = max(amounts.get(name, 0.0), amount)
+    extra = {key: value for needs in every for key, value in needs.extra}
+    needs = Needs(
+        num_cpus=max((n.num_cpus for n in every), default=1.0),
+        num_gpus=max((n.num_gpus for n in every), default=0.0),
+        memory=max((n.memory for n in every), default=0.0),
+        resources=tuple(sorted(amounts.items())),
+        explicit_cpus=any(n.explicit_cpus for n in every),
+        extra=tuple(sorted(extra.items())),
+    )
+    whole = GroupPlan(index=0, name="solo", kind=GroupKind.SOLO, routines=tuple(draft.facts), needs=needs)
+    reason = ("the flow is sequential: everything runs in one place, first in, first out",)
+    return dataclasses.replace(
+        draft,
+        groups=(whole,) if draft.facts else (),
+        placed=dict.fromkeys(draft.facts, 0),
+        reasons=dict.fromkeys(draft.facts, reason),
+    )
+
+
+def _name(kind: GroupKind, index: int, needs: Needs, is_async: bool) -> str:
+    word = {GroupKind.TASKS: "pool", GroupKind.ACTORS: "async pool" if is_async else "actor pool"}.get(kind, "shards")
+    return f"{word} {index}"

@@ -1,0 +1,116 @@
+"""Every error a user can meet, in one tree.
+
+::
+
+    RoutiluxError
+    ├── ConfigurationError        a flow, routine or option is wrong; `.problems` lists every fault
+    │   └── ConnectError          the backend cannot be reached or cannot hold the flow
+    ├── ExecutionError            running went wrong
+    │   ├── JobFailedError        a job ended as failed; `.failure` says where, `.cause` is the user's exception
+    │   │   ├── JobTimeoutError   it ran longer than `execution_timeout`
+    │   │   ├── LimitExceededError    it passed `max_messages` or `max_hops`
+    │   │   └── NoProgressError   it stood still; the message says what waits for what
+    │   ├── JobCancelledError     a job ended as cancelled
+    │   ├── SlotHandlerError      a handler or `logic` raised something that cannot be shown as it was
+    │   └── WorkerLostError       a worker process died with state that exists nowhere else
+    ├── StateError                something was done in the wrong state
+    ├── SerializationError        a value cannot travel between processes
+    ├── ValidationError           a payload does not fit the routine that received it
+    ├── CheckpointError           stored state cannot be written or trusted
+    └── InternalError             a rule of the engine was broken; carries the engine's story
+
+The class docstring is the default message. Every error pickles: it has one positional argument, the message, and keeps
+everything else as plain attributes.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+from typing import Any
+
+
+class RoutiluxError(Exception):
+    """Something went wrong in routilux_dist."""
+
+    def __init__(self, message: str | None = None, **fields: Any) -> None:
+        super().__init__(message if message is not None else (self.__doc__ or "").strip())
+        self.__dict__.update(fields)
+
+    @property
+    def message(self) -> str:
+        """The text of the error."""
+        return str(self.args[0])
+
+
+class ConfigurationError(RoutiluxError):
+    """The flow cannot run as it is configured."""
+
+    #: Every fault found, one sentence each.
+    problems: tuple[str, ...] = ()
+
+
+class ConnectError(ConfigurationError):
+    """The backend cannot be reached or cannot hold the flow."""
+
+
+class ExecutionError(RoutiluxError):
+    """Running the flow went wrong."""
+
+
+class JobFailedError(ExecutionError):
+    """The job failed."""
+
+    job_id: str = ""
+    flow: str = ""
+    #: Routine that met the error, or "" when the job as a whole did.
+    routine: str = ""
+    #: The user's exception where it could be carried over, else None.
+    cause: BaseException | None = None
+    #: The whole record (`routilux_dist.wire.failure.Failure`) or None.
+    failure: Any = None
+
+
+class JobTimeoutError(JobFailedError):
+    """The job ran longer than its execution_timeout."""
+
+
+class LimitExceededError(JobFailedError):
+    """The job passed one of its limits."""
+
+
+class NoProgressError(JobFailedError):
+    """The job stood still."""
+
+
+class JobCancelledError(ExecutionError, concurrent.futures.CancelledError):
+    """The job was cancelled."""
+
+
+class SlotHandlerError(ExecutionError):
+    """A handler raised an exception that cannot be carried over as it was."""
+
+    error_type: str = ""
+
+
+class WorkerLostError(ExecutionError):
+    """A worker process was lost."""
+
+
+class StateError(RoutiluxError):
+    """This cannot be done in the present state."""
+
+
+class SerializationError(RoutiluxError):
+    """A value cannot travel between processes."""
+
+
+class ValidationError(RoutiluxError):
+    """A payload does not fit the routine that received it."""
+
+
+class CheckpointError(RoutiluxError):
+    """Stored state cannot be written or trusted."""
+
+
+class InternalError(RoutiluxError):
+    """A rule of the engine was broken. Please report this with the text below."""

@@ -1,0 +1,33 @@
+"""How a slot folds the messages of a job into one value."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Union
+
+from routilux_dist.errors import ConfigurationError
+
+#: None keeps messages apart.
+Merge = Union[None, str, Callable[[Any, Any], Any]]
+
+#: Stands for "nothing merged yet": None is a payload like any other.
+EMPTY: Any = type("Empty", (), {"__repr__": lambda self: "<nothing merged yet>", "__slots__": ()})()
+
+
+def check(slot: str, merge: Merge) -> Merge:
+    """Return `merge` if it is a merge strategy, else raise `ConfigurationError`."""
+    if merge is None or merge in ("append", "override") or callable(merge):
+        return merge
+    raise ConfigurationError(
+        f"slot {slot!r}: merge={merge!r} is no merge strategy; use 'append', 'override' or a function (so_far, new) -> merged"
+    )
+
+
+def fold(merge: Merge, so_far: Any, new: Any) -> Any:
+    """Return the merged value after `new` has come. `so_far` is `EMPTY` at first; it is never changed in place."""
+    if merge == "override":
+        return new
+    if merge == "append":
+        return [new] if so_far is EMPTY else [*so_far, new]
+    assert callable(merge)
+    return new if so_far is EMPTY else merge(so_far, new)

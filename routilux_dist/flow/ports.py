@@ -1,0 +1,79 @@
+"""Slots and events: where messages enter and leave a routine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar, Union
+
+from routilux_dist.errors import ConfigurationError
+from routilux_dist.flow import merging, naming
+
+if TYPE_CHECKING:
+    from routilux_dist.flow.routine import Routine
+
+#: A handler is a function, or the name of a method of the routine.
+Handler = Union[None, str, Callable[..., Any]]
+F = TypeVar("F", bound=Callable[..., Any])
+
+#: The event that every routine has.
+ERROR_EVENT = "error"
+
+
+class Slot:
+    """One input of a routine.
+
+    As a decorator it sets its handler: ``@routine.define_slot("input")``.
+    """
+
+    __slots__ = ("name", "handler", "merge", "required", "routine")
+
+    def __init__(self, routine: Routine, name: str, handler: Handler, merge: merging.Merge, required: bool) -> None:
+        self.routine = routine
+        self.name = naming.check("slot", name)
+        self.handler = handler
+        self.merge = merging.check(name, merge)
+        self.required = required
+
+    def __call__(self, handler: F) -> F:
+        self.routine._declare("set_handler", self.name, handler)
+        return handler
+
+    def __repr__(self) -> str:
+        return f"Slot({self.routine.label}.{self.name})"
+
+
+class Event:
+    """One output of a routine."""
+
+    __slots__ = ("name", "required", "routine")
+
+    def __init__(self, routine: Routine, name: str, required: bool) -> None:
+        self.routine = routine
+        self.name = naming.check("event", name)
+        self.required = required
+
+    def connect(self, slot: Slot) -> Event:
+        """Connect this event to a slot of the same flow.
+
+        Raises:
+            ConfigurationError: One of the routines is in no flow yet, or they are in different ones.
+        """
+        if not isinstance(slot, Slot):
+            raise ConfigurationError(f"event {self!r} connects to a slot, got {slot!r}; use routine.get_slot(name)")
+        source, target = self.routine._declared, slot.routine._declared
+        for routine, declared in ((self.routine, source), (slot.routine, target)):
+            if declared.flow is None:
+                raise ConfigurationError(
+                    f"routine {routine.label!r} is in no flow yet: call flow.add_routine(...) before connecting it"
+                )
+        if source.flow is not target.flow:
+            raise ConfigurationError(
+                f"cannot connect {source.flow.name}:{source.id}.{self.name} to {target.flow.name}:{target.id}.{slot.name}: "
+                f"an event connects to slots of its own flow; add both routines to one flow"
+            )
+        assert source.flow is not None
+        source.flow.connect(f"{source.id}.{self.name}", f"{target.id}.{slot.name}")
+        return self
+
+    def __repr__(self) -> str:
+        return f"Event({self.routine.label}.{self.name})"

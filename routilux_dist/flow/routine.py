@@ -1,0 +1,427 @@
+"""The routine: what users write.
+
+A routine object is a description. Copies of it run on workers: the constructor is called again with the recorded arguments,
+`setup()` runs again, and every declaration or attribute that came later is replayed in order.
+"""
+
+from __future__ import annotations
+
+import abc
+import enum
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from routilux_dist.errors import ConfigurationError, StateError
+from routilux_dist.flow import activation, context, merging, naming, options
+from routilux_dist.flow.handling import ErrorHandler, ErrorStrategy
+from routilux_dist.flow.ports import ERROR_EVENT, Event, Handler, Slot
+from routilux_dist.flow.state import Key, StateDeclaration
+
+if TYPE_CHECKING:
+    from routilux_dist.flow.model import FlowModel
+
+#: Stands for "no payload given": None is a payload like any other.
+MISSING: Any = type("Missing", (), {"__repr__": lambda self: "<missing>", "__slots__": ()})()
+
+R = TypeVar("R", bound="Routine")
+
+
+class Phase(enum.Enum):
+    """Where a routine object stands in its life."""
+
+    INIT = "init"  #: the constructor runs
+    SETUP = "setup"  #: `setup()` runs
+    READY = "ready"  #: belongs to the user; changes are recorded
+    OPEN = "open"  #: a worker's copy, `open()` runs
+    RUNNING = "running"  #: a worker's copy, read-only
+
+
+class Declared:
+    """Everything a routine has declared. Read by the compiler and the workers."""
+
+    __slots__ = (
+        "args", "kwargs", "late", "phase", "slots", "events", "config", "policy", "state", "handler", "logic", "options",
+        "flow", "id",
+    )  # fmt: skip
+
+    def __init__(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        self.args = args
+        self.kwargs = kwargs
+        #: Calls made after `setup()`, to be replayed on copies: (method, args, kwargs).
+        self.late: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = []
+        self.phase = Phase.INIT
+        self.slots: dict[str, Slot] = {}
+        self.events: dict[str, Event] = {}
+        self.config: dict[str, Any] = {}
+        self.policy: activation.Policy = activation.AllReady()
+        self.state: StateDeclaration | None = None
+        self.handler: ErrorHandler | None = None
+        self.logic: Callable[..., Any] | None = None
+        self.options = options.DEFAULT
+        self.flow: FlowModel | None = None
+        self.id = ""
+
+
+class RoutineMeta(abc.ABCMeta):
+    """Runs `setup()` once the constructor, with all its subclasses, is through."""
+
+    def __call__(cls: type[R], *args: Any, **kwargs: Any) -> R:  # type: ignore[misc]
+        routine = super().__call__(*args, **kwargs)  # type: ignore[misc]
+        declared = routine._declared
+        declared.phase = Phase.SETUP
+        routine.setup()
+        declared.phase = Phase.READY
+        return routine  # type: ignore[no-any-return]
+
+
+class Routine(metaclass=RoutineMeta):
+    """A node of a flow: receives messages on slots, emits messages on events.
+
+    Subclass it and write `setup()` and `logic()`, or build one by hand::
+
+        r = rd.Routine("double")
+        r.define_event("output")
+
+        @r.define_slot("input")
+        def on_input(x):
+            return 2 * x
+
+    Class options (Ray's words, see `set_options`) may be given with the class: ``class Embed(rd.Routine, num_gpus=1)``.
+    """
+
+    _declared: Declared
+    _class_options: Mapping[str, Any] = {}
+    #: The state of the running activation's job (and key); a dict. Only inside a routine that called `add_state`.
+    state: dict[str, Any]
+    name: str | None = None
+
+    def __init_subclass__(cls, **class_options: Any) -> None:
+        super().__init_subclass__()
+        cls._class_options = {**cls._class_options, **class_options}
+
+    def __new__(cls: type[R], *args: Any, **kwargs: Any) -> R:
+        routine = super().__new__(cls)
+        declared = Declared(args, kwargs)
+        if cls._class_options:
+            declared.options = declared.options.replace(**cls._class_options)
+        object.__setattr__(routine, "_declared", declared)
+        return routine
+
+    def __init__(self, name: str | None = None) -> None:
+        self.name = name
+
+    # ---- what users override ------------------------------------------------------------------------------------
+
+    def setup(self) -> None:
+        """Declare slots, events, config and state. Cheap: runs on the driver and on every worker."""
+
+    def open(self) -> None:
+        """Acquire what one worker process needs (a model, a connection). May write attributes."""
+
+    def close(self) -> None:
+        """Release what `open()` acquired."""
+
+    def finish(self) -> Any:
+        """Run once per job (and key) when everything upstream is done. May emit."""
+
+    # `logic` is deliberately not defined here: its absence says that the routine has only handlers.
+
+    # ---- declarations -------------------------------------------------------------------------------------------
+
+    def add_slot(
+        self, name: str, handler: Handler = None, merge: merging.Merge = None, *, required: bool = True
+    ) -> Slot:
+        """Declare an input.
+
+        Args:
+            name: Letters, digits, "_" and "-".
+            handler: Called with the payload of each message. Without one, messages go to `logic`.
+            merge: Fold the messages of a job into one value: "append", "override" or a function (so_far, new).
+            required: `validate()` reports a required slot that nobody feeds.
+
+        Raises:
+            ConfigurationError: The name is not allowed or taken, or `handler` or `merge` is no such thing.
+        """
+        return self._declare("add_slot", name, handler, merge, required=required)  # type: ignore[no-any-return]
+
+    define_slot = add_slot
+
+    def add_event(self, name: str, output_params: object = None, *, required: bool = False) -> Event:
+        """Declare an output.
+
+        Args:
+            name: Letters, digits, "_" and "-". Every routine has "error" already.
+            output_params: Accepted for flows written for routilux; says nothing here.
+            required: `validate()` reports a required event that is connected to nothing.
+
+        Raises:
+            ConfigurationError: The name is not allowed or taken.
+        """
+        return self._declare("add_event", name, required=required)  # type: ignore[no-any-return]
+
+    define_event = add_event
+
+    def add_state(self, *, scope: str = "job", key: Key = None, **initial: Any) -> None:
+        """Declare state: `self.state` holds these values, one set per job (or running flow), and per key if `key` is given.
+
+        Args:
+            scope: "job" or "worker" (shared by all jobs of a running flow).
+            key: Field name or function of the payload; messages with equal keys share state.
+            **initial: Initial values.
+        """
+        self._declare("add_state", scope=scope, key=key, **initial)
+
+    def set_activation_policy(self, policy: activation.Policy | Callable[..., Any]) -> None:
+        """Set when `logic` runs: `rd.all_ready()`, `immediate()`, `batch(n)`, `every(s)` or a function over slot views."""
+        self._declare("set_activation_policy", activation.as_policy(policy))
+
+    def set_logic(self, logic: Callable[..., Any]) -> Callable[..., Any]:
+        """Use a function as `logic`: one argument per slot. Returns it, so it works as a decorator."""
+        self._declare("set_logic", logic)
+        return logic
+
+    def set_config(self, **values: Any) -> None:
+        """Set configuration values; read-only while running."""
+        self._declare("set_config", **values)
+
+    def get_config(self, key: str, default: Any = None) -> Any:
+        """Return a configuration value."""
+        return self._declared.config.get(key, default)
+
+    def set_options(self, **values: Any) -> None:
+        """Set what the routine asks of the place where it runs: `num_cpus`, `num_gpus`, `timeout`, … (see `Options`)."""
+        self._declare("set_options", **values)
+
+    def set_error_handler(self, handler: ErrorHandler) -> None:
+        """Set what happens when the routine raises; beats the flow's handler."""
+        if not isinstance(handler, ErrorHandler):
+            raise ConfigurationError(f"set_error_handler takes an rd.ErrorHandler, got {handler!r}")
+        self._declare("set_error_handler", handler)
+
+    def set_as_critical(self, max_retries: int = 3, retry_delay: float = 1.0, retry_backoff: float = 2.0) -> None:
+        """The flow cannot do without this routine: retry, then stop the job."""
+        self.set_error_handler(
+            ErrorHandler(ErrorStrategy.RETRY, max_retries, retry_delay, retry_backoff, is_critical=True)
+        )
+
+    def set_as_optional(self, strategy: ErrorStrategy = ErrorStrategy.CONTINUE) -> None:
+        """The flow can do without this routine: record its errors and go on."""
+        self.set_error_handler(ErrorHandler(strategy))
+
+    # ---- looking ------------------------------------------------------------------------------------------------
+
+    def get_slot(self, name: str) -> Slot:
+        """Return a slot.
+
+        Raises:
+            ConfigurationError: There is no such slot.
+        """
+        try:
+            return self._declared.slots[name]
+        except KeyError:
+            hint = naming.did_you_mean(name, self._declared.slots, "slots")
+            raise ConfigurationError(f"routine {self.label!r} has no slot {name!r}; {hint}") from None
+
+    def get_event(self, name: str) -> Event:
+        """Return an event; every routine has "error".
+
+        Raises:
+            ConfigurationError: There is no such event.
+        """
+        if name == ERROR_EVENT and name not in self._declared.events:
+            return Event(self, ERROR_EVENT, required=False)
+        try:
+            return self._declared.events[name]
+        except KeyError:
+            hint = naming.did_you_mean(name, self._declared.events, "events")
+            raise ConfigurationError(f"routine {self.label!r} has no event {name!r}; {hint}") from None
+
+    @property
+    def label(self) -> str:
+        """What to call it in messages: its id in the flow, else its name, else its class."""
+        return self._declared.id or self.name or type(self).__name__
+
+    # ---- running ------------------------------------------------------------------------------------------------
+
+    def emit(self, event: str, payload: Any = MISSING, /, **fields: Any) -> None:
+        """Send a message: `emit("e", value)`, `emit("e", a=1, b=2)` sends the dict, `emit("e")` sends `{}`.
+
+        Takes effect when the activation returns. On workers this method is replaced by a faster one; this one serves code
+        that holds another copy of the routine, such as a handler that is a function of an imported module.
+
+        Raises:
+            StateError: Called while no routine is running.
+            ConfigurationError: The routine has no such event.
+        """
+        try:
+            activity = context.ACTIVITY.get()
+        except LookupError:
+            raise StateError(
+                f"routine {self.label!r} cannot emit {event!r} now: emit works inside logic, a handler or finish; "
+                f"use flow.run(...) or rt.post(...) to send a message into a flow"
+            ) from None
+        activity.emit(event, join_payload(event, payload, fields))
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        declared = self._declared
+        if declared.phase is Phase.RUNNING:
+            raise StateError(
+                f"routine {self.label!r} writes self.{name} while a job runs: instances are read-only then, a write "
+                f"would be lost. Use self.add_state({name}=…) and self.state[{name!r}], job data "
+                f"(rd.current_job().set_data), or open() for per-process resources"
+            )
+        if declared.phase is Phase.READY:
+            declared.late.append(("__setattr__", (name, value), {}))
+        object.__setattr__(self, name, value)
+
+    def __delattr__(self, name: str) -> None:
+        if self._declared.phase is Phase.RUNNING:
+            raise StateError(f"routine {self.label!r} deletes self.{name} while a job runs: instances are read-only then")
+        if self._declared.phase is Phase.READY:
+            self._declared.late.append(("__delattr__", (name,), {}))
+        object.__delattr__(self, name)
+
+    if not TYPE_CHECKING:  # a checker would take it as "has every attribute"
+
+        def __getattr__(self, name: str) -> Any:
+            if name == "state":
+                if self._declared.state is None:
+                    raise StateError(
+                        f"routine {self.label!r} uses self.state but declares none: call self.add_state(…) in setup()"
+                    )
+                raise StateError(f"routine {self.label!r}: self.state is there only while logic, a handler or finish runs")
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        declared = self._declared
+        return _construct, (type(self), declared.args, declared.kwargs), {"late": declared.late, "id": declared.id}
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        self._declared.id = state["id"]
+        for method, args, kwargs in state["late"]:
+            if method.startswith("__"):
+                getattr(self, method)(*args, **kwargs)
+            else:
+                self._declare(method, *args, **kwargs)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.label!r})"
+
+    # ---- inside -------------------------------------------------------------------------------------------------
+
+    def _declare(self, method: str, *args: Any, **kwargs: Any) -> Any:
+        """Carry out a declaration, and record it if it comes after `setup()`."""
+        declared = self._declared
+        if declared.phase in (Phase.OPEN, Phase.RUNNING):
+            raise StateError(f"routine {self.label!r} calls {method} while a job runs: declare in setup()")
+        args = tuple(_by_name(self, a) for a in args)
+        result = _DECLARATIONS[method](self, *args, **kwargs)
+        if declared.phase is Phase.READY:
+            declared.late.append((method, args, kwargs))
+        return result
+
+
+def join_payload(event: str, payload: Any, fields: dict[str, Any]) -> Any:
+    """Return the payload of an `emit` call."""
+    if payload is MISSING:
+        return fields
+    if fields:
+        raise ConfigurationError(
+            f"emit({event!r}, payload, {', '.join(fields)}=…): give one payload or named fields, not both"
+        )
+    return payload
+
+
+def replica(routine: Routine) -> Routine:
+    """Return a copy as a worker would build it, sharing the recorded values."""
+    construct, arguments, state = routine.__reduce__()
+    copy: Routine = construct(*arguments)
+    copy.__setstate__(state)
+    return copy
+
+
+def _construct(cls: type[Routine], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Routine:
+    return cls(*args, **kwargs)
+
+
+def _by_name(routine: Routine, value: Any) -> Any:
+    # A bound method of the routine itself would tie a copy to the original: keep its name instead.
+    if getattr(value, "__self__", None) is routine and hasattr(value, "__name__"):
+        return value.__name__
+    return value
+
+
+def _add_slot(
+    routine: Routine, name: str, handler: Handler = None, merge: merging.Merge = None, *, required: bool = True
+) -> Slot:
+    declared = routine._declared
+    if name in declared.slots:
+        raise ConfigurationError(f"routine {routine.label!r} has a slot {name!r} already; slot names are unique")
+    _check_handler(routine, name, handler)
+    slot = declared.slots[name] = Slot(routine, name, handler, merge, required)
+    return slot
+
+
+def _check_handler(routine: Routine, slot: str, handler: Handler) -> None:
+    if handler is None or callable(handler):
+        return
+    if not isinstance(handler, str) or not callable(getattr(type(routine), handler, None)):
+        raise ConfigurationError(
+            f"routine {routine.label!r}, slot {slot!r}: handler has to be a function or the name of a method, got {handler!r}"
+        )
+
+
+def _set_handler(routine: Routine, slot: str, handler: Handler) -> None:
+    _check_handler(routine, slot, handler)
+    routine.get_slot(slot).handler = handler
+
+
+def _add_event(routine: Routine, name: str, *, required: bool = False) -> Event:
+    declared = routine._declared
+    if name in declared.events:
+        raise ConfigurationError(f"routine {routine.label!r} has an event {name!r} already; event names are unique")
+    event = declared.events[name] = Event(routine, name, required)
+    return event
+
+
+def _add_state(routine: Routine, *, scope: str, key: Key, **initial: Any) -> None:
+    declared = routine._declared
+    if declared.state is None:
+        declared.state = StateDeclaration()
+    declared.state.extend(initial, scope, key)
+
+
+def _set_policy(routine: Routine, policy: activation.Policy) -> None:
+    routine._declared.policy = policy
+
+
+def _set_logic(routine: Routine, logic: Callable[..., Any] | str) -> None:
+    function = getattr(routine, logic) if isinstance(logic, str) else logic
+    if not callable(function):
+        raise ConfigurationError(f"routine {routine.label!r}: set_logic takes a function, got {logic!r}")
+    routine._declared.logic = function
+
+
+def _set_config(routine: Routine, **values: Any) -> None:
+    routine._declared.config.update(values)
+
+
+def _set_options(routine: Routine, **values: Any) -> None:
+    routine._declared.options = routine._declared.options.replace(**values)
+
+
+def _set_error_handler(routine: Routine, handler: ErrorHandler) -> None:
+    routine._declared.handler = handler
+
+
+_DECLARATIONS: dict[str, Callable[..., Any]] = {
+    "add_slot": _add_slot,
+    "set_handler": _set_handler,
+    "add_event": _add_event,
+    "add_state": _add_state,
+    "set_activation_policy": _set_policy,
+    "set_logic": _set_logic,
+    "set_config": _set_config,
+    "set_options": _set_options,
+    "set_error_handler": _set_error_handler,
+}

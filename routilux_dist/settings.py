@@ -1,0 +1,56 @@
+"""Settings of the engine. The only reader of environment variables."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Mapping
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tuning:
+    """How work is cut. The defaults suit nearly every flow; tests use odd values to prove that results do not depend on them.
+
+    Attributes:
+        slice_seconds: Work that one slice should hold. Longer slices cost less to manage, shorter ones balance better.
+        block_rows: Most messages in one block.
+        block_bytes: Most bytes of messages in one block, unless a single message is larger.
+        inline_bytes: Larger blocks travel through the object store instead of inside a call.
+        max_pending_bytes: Bytes of entry messages that may wait in a running flow before a producer has to.
+        max_pending_blocks: Blocks of entry messages that may wait, likewise.
+    """
+
+    slice_seconds: float = 0.08
+    block_rows: int = 8192
+    block_bytes: int = 4 << 20
+    inline_bytes: int = 64 << 10
+    max_pending_bytes: int = 256 << 20
+    max_pending_blocks: int = 4096
+
+    def __post_init__(self) -> None:
+        for name in self.__slots__:
+            if getattr(self, name) <= 0:
+                raise ValueError(f"Tuning.{name} has to be positive, got {getattr(self, name)!r}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What the environment asks for."""
+
+    #: Check the coordinator's invariants after every event (slow; for tests and hunting bugs).
+    validate: bool = False
+    #: Width of text output, 0 = ask the terminal.
+    columns: int = 0
+    #: Plain progress lines even on a terminal.
+    plain_progress: bool = False
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None) -> Settings:
+        """Read ``ROUTILUX_VALIDATE``, ``COLUMNS`` and ``ROUTILUX_PLAIN``."""
+        env = os.environ if environ is None else environ
+        columns = env.get("COLUMNS", "")
+        return cls(
+            validate=env.get("ROUTILUX_VALIDATE", "") not in ("", "0"),
+            columns=int(columns) if columns.isdigit() else 0,
+            plain_progress=env.get("ROUTILUX_PLAIN", "") not in ("", "0"),
+        )

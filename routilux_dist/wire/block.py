@@ -1,0 +1,68 @@
+"""Blocks: messages of one job for one port, shipped together.
+
+Everybody may read a block's header. Only workers and clients open its body.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, Union
+
+#: Item numbers of a stream's messages: None (no stream), the number of the first row of consecutive items, or one per row.
+Items = Union[None, int, list[int]]
+
+
+class Rows(NamedTuple):
+    """A body that is not encoded: it stays in this process."""
+
+    payloads: list[Any]
+    items: Items = None
+
+
+class Packed(NamedTuple):
+    """An encoded body: a pickle and its out-of-band buffers."""
+
+    data: bytes
+    buffers: tuple[Any, ...] = ()
+
+    @property
+    def nbytes(self) -> int:
+        """Size in bytes."""
+        return len(self.data) + sum(memoryview(b).nbytes for b in self.buffers)
+
+
+class Stored(NamedTuple):
+    """A body that lies in an object store: element `index` of the list that `ref` stands for."""
+
+    ref: Any
+    index: int
+
+
+Body = Union[Rows, Packed, Stored]
+
+
+class Block(NamedTuple):
+    """Messages of one job for one port.
+
+    Attributes:
+        job: The job.
+        port: Index into `Plan.ports`.
+        partition: Home of the messages in a stateful group, else 0.
+        rows: Number of messages; 0 for control blocks.
+        nbytes: Encoded size in bytes; 0 if it was never encoded.
+        attempt: Which try this is, counted from 1.
+        hops: Connections that the messages have passed, at most.
+        entry: Whether they come from outside the flow and were not started yet.
+        origin: Idempotency key of a message that is tried again, else "".
+        body: The messages.
+    """
+
+    job: str
+    port: int
+    partition: int
+    rows: int
+    nbytes: int
+    attempt: int
+    hops: int
+    entry: bool
+    origin: str
+    body: Body

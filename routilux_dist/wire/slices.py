@@ -1,0 +1,107 @@
+"""Slices go to workers, receipts come back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from routilux_dist.wire.block import Block
+from routilux_dist.wire.failure import Failure, Letter
+
+
+class JobNote(NamedTuple):
+    """What a worker has to know of a job."""
+
+    metadata: Any = None
+    correlation_id: str | None = None
+    #: Whether every entry message is an item of its own (`flow.map`).
+    stream: bool = False
+    #: Job data as committed: key -> (reducer, value).
+    data: Mapping[str, tuple[str, Any]] | None = None
+
+
+class Slice(NamedTuple):
+    """Some blocks to run, and how long to take.
+
+    Attributes:
+        id: Number of the slice.
+        attempt: Which try of the slice, counted from 1.
+        group: Index of the group.
+        partition: The home that has to run it, 0 for stateless groups.
+        blocks: (block id, block) pairs, in order.
+        budget: Seconds after which no further message is begun.
+        jobs: Notes on the jobs of the blocks.
+        block_rows: Most messages per new block, by port; ports not named here use `default_rows`.
+        default_rows: See `block_rows`.
+        forget: Jobs that have ended: their state can go.
+    """
+
+    id: int
+    attempt: int
+    group: int
+    partition: int
+    blocks: list[tuple[int, Block]]
+    budget: float
+    jobs: dict[str, JobNote]
+    block_rows: dict[int, int]
+    default_rows: int
+    forget: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Tally:
+    """Message counts of one job in one slice."""
+
+    #: Messages accepted: emitted to slots, run here or elsewhere.
+    emitted: int = 0
+    #: Messages done.
+    done: int = 0
+    #: Messages that became dead letters.
+    dead: int = 0
+    #: Routine index -> [activations, errors].
+    routines: dict[int, list[int]] = field(default_factory=dict)
+    #: Routine index -> change of the number of messages waiting in joins and batches.
+    waiting: dict[int, int] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Receipt:
+    """What a slice did. Committed as a whole, or not at all.
+
+    Attributes:
+        slice_id, attempt: Which slice.
+        untouched: Block ids that were not begun; they go back to the queue as they are.
+        blocks: New messages for slots (emitted to other places, or not reached in time).
+        outputs: Messages of output events.
+        retries: (seconds to wait, block) of messages to be tried again.
+        letters: Dead letters.
+        failures: Errors that are recorded and decided, other than those of letters.
+        stopped: Jobs that a STOP ended.
+        tallies: Counts per job.
+        data: Job -> key -> (reducer, value), folded within the slice.
+        traces: (job, routine index, text).
+        wakes: (job, port, partition, seconds) of time-driven policies.
+        items: Job -> (item, change of its open messages) for streams; see `client.streams`.
+        costs: Port -> (rows, seconds) of the rows that were begun.
+        seconds: Wall time of the whole slice.
+        pid: Process that ran it.
+    """
+
+    slice_id: int
+    attempt: int
+    untouched: list[int] = field(default_factory=list)
+    blocks: list[Block] = field(default_factory=list)
+    outputs: list[Block] = field(default_factory=list)
+    retries: list[tuple[float, Block]] = field(default_factory=list)
+    letters: list[Letter] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
+    stopped: dict[str, Failure] = field(default_factory=dict)
+    tallies: dict[str, Tally] = field(default_factory=dict)
+    data: dict[str, dict[str, tuple[str, Any]]] = field(default_factory=dict)
+    traces: list[tuple[str, int, str]] = field(default_factory=list)
+    wakes: list[tuple[str, int, int, float]] = field(default_factory=list)
+    items: dict[str, Any] = field(default_factory=dict)
+    costs: dict[int, tuple[int, float]] = field(default_factory=dict)
+    seconds: float = 0.0
+    pid: int = 0

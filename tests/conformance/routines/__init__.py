@@ -1,0 +1,1 @@
+"""Routines of the scenarios, by theme. A worker process imports them by reference."""

@@ -41,10 +41,10 @@ def main() -> None:
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m examples.code_census", description=__doc__)
-    parser.add_argument("--root", type=folder, default=files.standard_library(), help="the folder (default: %(default)s)")
-    parser.add_argument("--backend", choices=["ray", "local"], default="ray", help="where to run (default: %(default)s)")
-    parser.add_argument("--workers", type=int, metavar="N", help="how many workers (default: one per core)")
-    parser.add_argument("--out", type=Path, default=Path("census-out"), help="where to write (default: %(default)s)")
+    parser.add_argument("--root", type=folder, default=files.standard_library(), help="the folder (%(default)s)")
+    parser.add_argument("--backend", choices=["ray", "local"], default="ray", help="where to run (%(default)s)")
+    parser.add_argument("--workers", type=int, metavar="N", help="how many workers (one per core)")
+    parser.add_argument("--out", type=Path, default=Path("census-out"), help="where to write (%(default)s)")
     parser.add_argument("--limit", type=int, metavar="N", help="measure only the first N files by name")
     parser.add_argument("--quiet", action="store_true", help="print nothing")
     return parser.parse_args()

@@ -1,6 +1,6 @@
 """The same census by hand, on a `multiprocessing.Pool`: what the flow has to agree with, and a yardstick for its speed.
 
-    python -m examples.code_census.baseline [folder]
+Run it with `python -m examples.code_census.baseline [folder]`.
 """
 
 from __future__ import annotations

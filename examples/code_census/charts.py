@@ -1,4 +1,7 @@
-"""Charts of the findings, as SVG. Every point and bar says in words what it shows, so that no script is needed to read it."""
+"""Charts of the findings, as SVG.
+
+Every point and bar says in words what it shows, so that no script is needed to read it.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,6 @@ import math
 from collections.abc import Iterator, Sequence
 from html import escape
 from typing import Any, NamedTuple
-
-NAMED = 3
-"""How many of the most complex functions have their name next to their point."""
 
 
 class Frame(NamedTuple):
@@ -43,7 +43,7 @@ def scatter(places: Sequence[Sequence[int]], most_complex: Sequence[dict[str, An
 
     Args:
         places: Triples of a length, a complexity, and how many functions have both.
-        most_complex: Functions to mark, the first of them by name.
+        most_complex: Functions to mark, the first of them with its name.
     """
     frame = Frame()
     return frame.svg("Length and complexity", _points(frame, places, most_complex))
@@ -58,8 +58,9 @@ def _bars(frame: Frame, steps: Sequence[dict[str, Any]]) -> Iterator[str]:
         count, label = step["functions"], _step(step)
         x, width = frame.x((index + 0.12) * slot), round(frame.x(slot * 0.76) - frame.left, 1)
         y = min(frame.y(_share(count, top)), frame.y(0) - 2) if count else frame.y(0)
+        place = f'x="{x}" y="{y}" width="{width}" height="{round(frame.y(0) - y, 1)}"'
         title = f"<title>complexity {label}: {count:,} functions</title>"
-        yield f'<rect class="{_colour(step["from"])}" x="{x}" y="{y}" width="{width}" height="{round(frame.y(0) - y, 1)}">{title}</rect>'
+        yield f'<rect class="{_colour(step["from"])}" {place}>{title}</rect>'
         yield _text(x + width / 2, y - 5, f"{count:,}", "value middle")
         yield _text(x + width / 2, frame.y(0) + 16, label, "middle")
 
@@ -78,18 +79,20 @@ def _points(frame: Frame, places: Sequence[Sequence[int]], most_complex: Sequenc
         radius = round(1.6 + 0.75 * math.log2(count), 1)
         title = f"{length} lines, complexity {complexity}: {count:,} functions"
         yield circle(length, complexity, radius, _colour(complexity), title)
-    for index, each in enumerate(most_complex):
-        title = f"{each['name']} ({each['path']}:{each['line']}): {each['length']} lines, complexity {each['complexity']}"
+    for each in most_complex:
+        place = f"{each['path']}:{each['line']}"
+        title = f"{each['name']} ({place}): {each['length']} lines, complexity {each['complexity']}"
         yield circle(each["length"], each["complexity"], 3, "marked", title)
-        if index < NAMED:
-            x, y = frame.x(_share(each["length"], wide)), frame.y(_share(each["complexity"], high))
-            yield _text(x - 7, y + 3, each["name"], "name end")
+    for first in most_complex[:1]:
+        x, y = frame.x(_share(first["length"], wide)), frame.y(_share(first["complexity"], high))
+        # The name goes to the side with more room.
+        right = x < frame.width / 2
+        yield _text(x + 7 if right else x - 7, y + 4, first["name"], "name" if right else "name end")
 
 
-def _grid(frame: Frame, top: int, title: str, *, vertical: bool) -> Iterator[str]:
-    """Draw a logarithmic axis from 1 to `top`: a line and a number for each power of ten."""
-    for power in range(round(math.log10(top)) + 1):
-        value = 10**power
+def _grid(frame: Frame, top: float, title: str, *, vertical: bool) -> Iterator[str]:
+    """Draw a logarithmic axis from 1 to `top`."""
+    for value in _ticks(top):
         if vertical:
             y = frame.y(_share(value, top))
             yield f'<line class="grid" x1="{frame.left}" y1="{y}" x2="{frame.width - frame.right}" y2="{y}"/>'
@@ -104,12 +107,23 @@ def _grid(frame: Frame, top: int, title: str, *, vertical: bool) -> Iterator[str
         yield _text(frame.x(0.5), frame.height - 6, title, "axis middle")
 
 
-def _ceiling(value: int) -> int:
-    """Return the smallest power of ten, from ten on, that is not below a value."""
-    return 10 ** max(1, math.ceil(math.log10(max(1, value))))
+def _ceiling(value: int) -> float:
+    """Return where an axis ends that has to show a value: a little above it."""
+    return max(10.0, value * 1.3)
 
 
-def _share(value: int, top: int) -> float:
+def _ticks(top: float) -> list[int]:
+    """List the round numbers up to the end of an axis: powers of ten, and on a short axis also twice and five times."""
+    factors = (1, 2, 5) if top < 1000 else (1,)
+    return [
+        factor * 10**power
+        for power in range(math.ceil(math.log10(top)))
+        for factor in factors
+        if factor * 10**power <= top
+    ]
+
+
+def _share(value: int, top: float) -> float:
     """Return how far up a logarithmic axis from 1 to `top` a value is."""
     return math.log10(value) / math.log10(top)
 

@@ -37,8 +37,8 @@ def findings(
         failures: For each other file, its `path` and the `reason`.
 
     Returns:
-        Plain values, ready for JSON: `totals`, `complexity`, `length`, `scatter`, `most_complex`, `deepest`, `duplicates` and
-        `not_parsed`.
+        Plain values, ready for JSON: `totals`, `complexity`, `length`, `scatter`, `most_complex`, `deepest`,
+        `duplicates` and `not_parsed`.
     """
     measured = sorted(Measured(file["path"], *row) for file in files for row in file["functions"])
     not_parsed = sorted(failures, key=lambda failure: (failure["path"], failure["reason"]))

@@ -4,9 +4,9 @@
               │          ├─────signatures──> match ──────┤
               └──error───┴──error────────────────────────┘
 
-`list`, `read` and `measure` have no state: they run wherever a core is free, and a file's text never leaves the process that
-read it. `match` and `census` gather what comes, file by file, and speak in `finish`, once everything before them is done.
-A file that cannot be read or parsed is a finding too: its error takes the lower way round.
+`list`, `read` and `measure` have no state: they run wherever a core is free, and as a rule a file is measured by the
+process that read it. `match` and `census` gather what comes, file by file, and speak in `finish`, when everything
+before them is done. A file that cannot be read or parsed is a finding too: its error takes the lower way round.
 """
 
 from __future__ import annotations
@@ -98,6 +98,6 @@ def build_flow() -> rd.Flow:
     flow.connect("match.groups", "census.groups")
 
     for step in ("read", "measure"):
-        flow.routines[step].set_error_handler(rd.ErrorHandler(rd.ErrorStrategy.CONTINUE))
+        flow.routines[step].set_as_optional()  # an error is recorded, and the job goes on
         flow.connect(f"{step}.error", "census.failures")
     return flow

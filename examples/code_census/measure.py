@@ -2,10 +2,10 @@
 
 * *Length*: lines from `def` to the last statement; decorators do not count.
 * *Complexity* (McCabe, "A Complexity Measure", 1976): one, plus one for each decision: `if`, `elif`, `for`, `while`,
-  `except`, a ternary, each `and` / `or` between two operands, each `for` and `if` of a comprehension, each `case` that can
-  fail to match, and each guard.
-* *Depth*: how many `if`, `for`, `while`, `try`, `with` and `match` blocks are inside each other. An `elif` is as deep as
-  its `if`.
+  `except`, a ternary, each `and` / `or` between two operands, each `for` and `if` of a comprehension, each `case` that
+  can fail to match, and each guard.
+* *Depth*: how many `if`, `for`, `while`, `try`, `with` and `match` blocks are inside each other. An `elif` is as deep
+  as its `if`.
 
 Functions, async functions and methods are measured, each for itself: what a nested function or class decides is not
 counted in the function around it. A lambda is no function here; its decisions belong to the function it is written in.
@@ -81,7 +81,7 @@ def functions(path: str, source: str) -> list[Function]:
             if isinstance(node, _FUNCTIONS):
                 found.append((node, scope))
         stack.extend((child, scope, depth - _is_elif(node, child)) for child in reversed(list(_children(node))))
-    return sorted(_measured(node, scope) for node, scope in found)
+    return sorted((_measured(node, scope) for node, scope in found), key=lambda each: each.line)
 
 
 def figures(path: str, source: str, found: list[Function]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """The findings as one HTML page that opens without a network and may run under a strict content security policy.
 
-Style, script and charts are part of the page. Its own policy allows exactly these two texts, by their hashes, and nothing
-else: even a file name that got past the escaping could load or run nothing.
+Style, script and charts are part of the page. Its own policy allows exactly this style and this script, by their
+hashes, and nothing else: even a file name that got past the escaping could load or run nothing.
 """
 
 from __future__ import annotations
@@ -48,13 +48,13 @@ def as_html(findings: dict[str, Any], run: dict[str, Any]) -> str:
 {_figures(findings)}
 <div class="pair">
 <section>
-<h2>Most functions decide nothing</h2>
-<p>Functions by cyclomatic complexity: 1, plus one for each decision.</p>
+<h2>Complexity</h2>
+<p>How many functions there are of each cyclomatic complexity: 1, plus one for each decision.</p>
 {charts.histogram(findings["complexity"]["histogram"])}
 </section>
 <section>
-<h2>Long is not the same as complex</h2>
-<p>One circle for each length and complexity that occurs. Point at one to read it.</p>
+<h2>Length and complexity</h2>
+<p>Each circle stands for all functions of one length and complexity; point at it to read it.</p>
 {charts.scatter(findings["scatter"], findings["most_complex"])}
 </section>
 </div>
@@ -104,10 +104,8 @@ def _deepest(functions: Sequence[dict[str, Any]]) -> str:
 
 
 def _duplicates(duplicates: dict[str, Any]) -> str:
-    note = (
-        f"{plural(duplicates['functions'], 'function')} in {plural(duplicates['groups'], 'group')} that reach over several "
-        "files; names and constants may differ. These repeat the most lines."
-    )
+    count = f"{plural(duplicates['functions'], 'function')} in {plural(duplicates['groups'], 'group')}"
+    note = f"{count} that reach over several files; names and constants may differ. These repeat the most lines."
     heads = [_head("repeated lines"), _head("functions"), _head("likeness"), "<th>where</th>"]
     rows = (
         [

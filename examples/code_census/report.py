@@ -35,7 +35,7 @@ def plural(count: int, thing: str) -> str:
 
 def _headline(findings: dict[str, Any]) -> str:
     totals, complexity = findings["totals"], findings["complexity"]
-    size = f"{plural(totals['files'], 'file')}, {plural(totals['lines'], 'line')}, {plural(totals['functions'], 'function')}"
+    size = ", ".join(plural(totals[f"{thing}s"], thing) for thing in ("file", "line", "function"))
     return f"{size}; complexity: mean {complexity['mean']}, 95 % up to {complexity['p95']}, most {complexity['max']}"
 
 
@@ -45,13 +45,13 @@ def _functions(title: str, measure: str, functions: Sequence[dict[str, Any]]) ->
 
 
 def _duplicates(duplicates: dict[str, Any]) -> Iterable[str]:
-    title = f"Near-duplicates: {plural(duplicates['groups'], 'group')}, {plural(duplicates['repeated_lines'], 'repeated line')}"
+    groups, lines = plural(duplicates["groups"], "group"), plural(duplicates["repeated_lines"], "repeated line")
     rows = []
     for group in duplicates["largest"][:SHOWN]:
-        first, *rest = group["functions"]
-        others = rest[-1]["path"] + (f" and {len(rest) - 1} more" if len(rest) > 1 else "")
-        rows.append((str(group["repeated_lines"]), first["name"], f"{_place(first)} ~ {others}"))
-    return _table(title, rows)
+        first, *others, last = group["functions"]
+        more = f" and {len(others)} more" if others else ""
+        rows.append((str(group["repeated_lines"]), first["name"], f"{_place(first)} ~ {_place(last)}{more}"))
+    return _table(f"Near-duplicates: {groups}, {lines}", rows)
 
 
 def _not_parsed(failures: Sequence[dict[str, str]]) -> Iterable[str]:
@@ -60,7 +60,8 @@ def _not_parsed(failures: Sequence[dict[str, str]]) -> Iterable[str]:
 
 
 def _place(function: dict[str, Any]) -> str:
-    return f"{function['path']}:{function['line']}"
+    """Say where a function is; of a long path only the end."""
+    return f"{'/'.join(function['path'].split('/')[-2:])}:{function['line']}"
 
 
 def _table(title: str, rows: Sequence[tuple[str, str, str]]) -> Iterable[str]:

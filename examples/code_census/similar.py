@@ -1,11 +1,12 @@
 """Near-duplicate functions, by MinHash and banding.
 
-A function is the set of its *shingles*: every run of five tokens. The likeness of two functions is the Jaccard index of
-their sets. A *signature* holds, for each of 128 hash functions, the smallest hash of any shingle: two signatures agree at a
-position with a probability that is the Jaccard index (Broder, "On the resemblance and containment of documents", 1997). Of
-each smallest hash one byte is enough (Li and König, "b-Bit Minwise Hashing", 2010): unrelated functions agree at half a
-position more. To find the alike without comparing all pairs, signatures are cut into 32 *bands* of 4 bytes: functions that
-are 80 % alike share a whole band almost certainly (1 - (1 - 0.8**4)**32), and are then compared in full.
+A function is the set of its *shingles*: every run of five tokens. The likeness of two functions is the Jaccard index
+of their sets. A *signature* holds, for each of 128 hash functions, the smallest hash of any shingle: two signatures
+agree at a position with a probability that is the Jaccard index (Broder, "On the resemblance and containment of
+documents", 1997). Of each smallest hash one byte is enough (Li and König, "b-Bit Minwise Hashing", 2010): unrelated
+functions agree at half a position more. To find the alike without comparing all pairs, signatures are cut into 32
+*bands* of 4 bytes: functions that are 80 % alike share a whole band almost certainly (1 - (1 - 0.8**4)**32), and are
+then compared in full.
 
 Every hash is a fixed function of the tokens, so signatures are the same in all processes and on all machines.
 """
@@ -78,9 +79,7 @@ def groups(signed: Iterable[Sequence[Any]]) -> list[dict[str, Any]]:
     alike: defaultdict[bytes, list[Signed]] = defaultdict(list)
     for each in sorted(Signed(*row) for row in signed):
         alike[each.signature].append(each)
-    found = [
-        [each for key in component for each in alike[key]] for component in _components(list(alike))
-    ]
+    found = [[each for key in component for each in alike[key]] for component in _components(list(alike))]
     return sorted(
         (_described(sorted(group)) for group in found if len({each.path for each in group}) > 1),
         key=lambda group: (-group["repeated_lines"], group["functions"][0]["path"], group["functions"][0]["line"]),

@@ -10,6 +10,8 @@ from collections.abc import Iterator, Sequence
 from html import escape
 from typing import Any, NamedTuple
 
+from examples.code_census.report import plural
+
 
 class Frame(NamedTuple):
     """The drawing area: a picture of `width` x `height`, less a margin on each side."""
@@ -59,7 +61,7 @@ def _bars(frame: Frame, steps: Sequence[dict[str, Any]]) -> Iterator[str]:
         x, width = frame.x((index + 0.12) * slot), round(frame.x(slot * 0.76) - frame.left, 1)
         y = min(frame.y(_share(count, top)), frame.y(0) - 2) if count else frame.y(0)
         place = f'x="{x}" y="{y}" width="{width}" height="{round(frame.y(0) - y, 1)}"'
-        title = f"<title>complexity {label}: {count:,} functions</title>"
+        title = f"<title>complexity {label}: {plural(count, 'function')}</title>"
         yield f'<rect class="{_colour(step["from"])}" {place}>{title}</rect>'
         yield _text(x + width / 2, y - 5, f"{count:,}", "value middle")
         yield _text(x + width / 2, frame.y(0) + 16, label, "middle")
@@ -77,7 +79,7 @@ def _points(frame: Frame, places: Sequence[Sequence[int]], most_complex: Sequenc
 
     for length, complexity, count in places:
         radius = round(1.6 + 0.75 * math.log2(count), 1)
-        title = f"{length} lines, complexity {complexity}: {count:,} functions"
+        title = f"{length} lines, complexity {complexity}: {plural(count, 'function')}"
         yield circle(length, complexity, radius, _colour(complexity), title)
     for each in most_complex:
         place = f"{each['path']}:{each['line']}"

@@ -26,9 +26,7 @@ def runtimes() -> Iterator[Callable[[str], rd.Runtime]]:
 
 
 @pytest.fixture
-def runtime(
-    backend: str, runtimes: Callable[[str], rd.Runtime], request: pytest.FixtureRequest
-) -> rd.Runtime:
+def runtime(backend: str, runtimes: Callable[[str], rd.Runtime], request: pytest.FixtureRequest) -> rd.Runtime:
     """The shared runtime of this file for the backend under test."""
     if backend == "ray":
         request.getfixturevalue("ray_cluster")

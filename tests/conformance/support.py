@@ -101,9 +101,7 @@ class Running:
     def post(self, port: str, payload: Any, **options: Any) -> rd.Job:
         """Post to ``"routine.slot"``; the job that the message belongs to."""
         routine, slot = port.split(".")
-        _, job = self._runtime.post(
-            self._flow.name, routine, slot, payload, worker_id=self.worker.worker_id, **options
-        )
+        _, job = self._runtime.post(self._flow.name, routine, slot, payload, worker_id=self.worker.worker_id, **options)
         return job
 
     def run(self, port: str, payload: Any, **options: Any) -> dict[str, list[Any]]:

@@ -55,7 +55,9 @@ def test_what_never_met_is_counted_as_waiting(runtime: rd.Runtime) -> None:
            branch.odd -> pair.right""",
     )
     job = completed(runtime, flow, [0, 1, 2, 3, 4, 6])
-    assert job.result(timeout=0) == {"pair.output": [(0, 1), (2, 3)]}
+    pairs = job.result(timeout=0)["pair.output"]
+    assert sorted(odd for _, odd in pairs) == [1, 3]
+    assert len({even for even, _ in pairs} & {0, 2, 4, 6}) == 2
     assert job.stats()["waiting"] == 2
     assert any("waiting" in str(entry) and "pair" in str(entry) for entry in job.history)
 

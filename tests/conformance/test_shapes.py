@@ -48,7 +48,7 @@ def test_fan_in(runtime: rd.Runtime) -> None:
            each -> increment -> sink""",
     )
     outputs = run(runtime, flow, range(5))
-    assert Counter(outputs["sink.output"]) == Counter([0, 2, 4, 6, 8] + [1, 2, 3, 4, 5])
+    assert Counter(outputs["sink.output"]) == Counter([0, 2, 4, 6, 8, 1, 2, 3, 4, 5])
 
 
 def test_many_to_many(runtime: rd.Runtime) -> None:
@@ -76,7 +76,7 @@ def test_a_branch_and_its_outputs_in_plan_order(runtime: rd.Runtime) -> None:
 
 def test_an_output_without_messages_is_an_empty_list(runtime: rd.Runtime) -> None:
     flow = build({"each": each, "branch": Branch()}, "each -> branch")
-    assert run(runtime, flow, [2, 4]) == {"branch.even": [2, 4], "branch.odd": []}
+    assert run(runtime, flow, [2]) == {"branch.even": [2], "branch.odd": []}
 
 
 def test_a_flow_that_gives_nothing(runtime: rd.Runtime) -> None:

@@ -328,4 +328,3 @@ class DottedEvent(rd.Routine):
     def setup(self) -> None:
         self.add_slot("input")
         self.add_event("out.put")
-

@@ -1,0 +1,1 @@
+"""Random flows and inputs against a plain-Python reference."""

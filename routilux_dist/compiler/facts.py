@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from routilux_dist.flow import activation
+from routilux_dist.flow.calls import functions, is_async
 from routilux_dist.flow.options import Options
-from routilux_dist.flow.ports import Slot
 from routilux_dist.flow.routine import Routine
 
 
@@ -81,29 +78,3 @@ def _why_stateful(routine: Routine, logic_slots: tuple[str, ...], has_finish: bo
         elif not isinstance(declared.policy, activation.Immediate):
             reasons.append(f"policy {declared.policy} keeps messages waiting")
     return reasons
-
-
-def logic_of(routine: Routine) -> Callable[..., Any] | None:
-    """Return the routine's logic: what `set_logic` set, else its method, else None."""
-    if routine._declared.logic is not None:
-        return routine._declared.logic
-    return getattr(routine, "logic", None)
-
-
-def handler_of(routine: Routine, slot: Slot) -> Callable[..., Any] | None:
-    """Return a slot's handler as something to call, or None."""
-    if isinstance(slot.handler, str):
-        return getattr(routine, slot.handler)  # type: ignore[no-any-return]
-    return slot.handler
-
-
-def functions(routine: Routine) -> list[Callable[..., Any]]:
-    """Return the user functions of a routine."""
-    handlers = [handler_of(routine, slot) for slot in routine._declared.slots.values()]
-    return [f for f in (*handlers, logic_of(routine)) if f is not None]
-
-
-def is_async(function: Callable[..., Any]) -> bool:
-    """Whether a function has to be awaited."""
-    target = function if inspect.isroutine(function) else getattr(function, "__call__", function)
-    return inspect.iscoroutinefunction(target) or inspect.isasyncgenfunction(target)

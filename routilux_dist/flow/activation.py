@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Union
+from typing import Any, TypeAlias
 
 from routilux_dist.errors import ConfigurationError
 
@@ -37,7 +37,8 @@ class Batch:
     timeout: float | None = None
 
     def __post_init__(self) -> None:
-        if not isinstance(self.size, int) or isinstance(self.size, bool) or self.size < 1:
+        size: Any = self.size
+        if not isinstance(size, int) or isinstance(size, bool) or size < 1:
             raise ConfigurationError(f"batch(n): n has to be an int of at least 1, got {self.size!r}")
         if self.timeout is not None and not self.timeout > 0:
             raise ConfigurationError(f"batch(timeout=): seconds greater than 0, or None; got {self.timeout!r}")
@@ -75,7 +76,7 @@ class SlotView:
 
 
 #: Falsy: wait. True: take everything waiting. A mapping slot -> count: take that many of each.
-CustomAnswer = Union[bool, None, Mapping[str, int]]
+CustomAnswer: TypeAlias = bool | Mapping[str, int] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,7 @@ class Custom:
         return f"custom({getattr(self.decide, '__name__', 'function')})"
 
 
-Policy = Union[AllReady, Immediate, Batch, Every, Custom]
+Policy: TypeAlias = AllReady | Immediate | Batch | Every | Custom
 
 
 def all_ready() -> Policy:
@@ -106,8 +107,8 @@ def batch(n: int, timeout: float | None = None) -> Policy:
 
     Args:
         n: Size of a batch, at least 1.
-        timeout: Flush a smaller batch this many seconds after its first message. Without it the rest waits for the end of
-            the job, where it is always flushed.
+        timeout: Flush a smaller batch this many seconds after its first message. Without it the rest waits for the
+            end of the job, where it is always flushed.
 
     Raises:
         ConfigurationError: `n` or `timeout` is out of range.
@@ -131,5 +132,6 @@ def as_policy(value: object) -> Policy:
     if callable(value):
         return Custom(value)
     raise ConfigurationError(
-        f"activation policy has to be rd.all_ready(), rd.immediate(), rd.batch(n), rd.every(s) or a function, got {value!r}"
+        f"activation policy has to be rd.all_ready(), rd.immediate(), rd.batch(n), rd.every(s) or a function, "
+        f"got {value!r}"
     )

@@ -99,8 +99,8 @@ class JobContext:
 
         Args:
             key: Name of the datum. All writers of one key have to use the same reducer.
-            value: Number for "sum"; number or str for "max" and "min"; one item for "append"; an iterable of hashable items for
-                "union"; anything for "last".
+            value: Number for "sum"; number or str for "max" and "min"; one item for "append"; an iterable of hashable
+                items for "union"; anything for "last".
             reducer: One of "sum", "max", "min", "append", "union", "last".
 
         Raises:
@@ -127,7 +127,9 @@ def check_reducer(key: str, reducer: str, value: Any) -> str:
     if reducer == "sum" and not numbers:
         raise ValidationError(f"job data {key!r}: reducer 'sum' takes a number, got {type(value).__name__}")
     if reducer in ("max", "min") and not numbers and not isinstance(value, str):
-        raise ValidationError(f"job data {key!r}: reducer {reducer!r} takes a number or str, got {type(value).__name__}")
+        raise ValidationError(
+            f"job data {key!r}: reducer {reducer!r} takes a number or str, got {type(value).__name__}"
+        )
     return reducer
 
 
@@ -144,4 +146,6 @@ def current_job() -> JobContext:
     try:
         return JobContext(ACTIVITY.get())
     except LookupError:
-        raise StateError("rd.current_job() works inside a running routine only; hand the context over explicitly") from None
+        raise StateError(
+            "rd.current_job() works inside a running routine only; hand the context over explicitly"
+        ) from None

@@ -22,10 +22,13 @@ class RoutineFunction(Generic[P, T]):
     def __init__(self, function: Callable[P, T], routine_options: Mapping[str, Any]) -> None:
         if not callable(function):
             raise ConfigurationError(f"@rd.routine decorates a function, got {function!r}")
+        if isinstance(function, RoutineFunction):
+            routine_options = {**function.routine_options, **routine_options}
+            function = function.function
         options.DEFAULT.replace(**routine_options)
-        self.function = function
-        self.routine_options = dict(routine_options)
         functools.update_wrapper(self, function)
+        self.function: Callable[P, T] = function
+        self.routine_options: dict[str, Any] = dict(routine_options)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
         return self.function(*args, **kwargs)
@@ -36,10 +39,10 @@ class RoutineFunction(Generic[P, T]):
 
     def __reduce__(self) -> str | tuple[Any, ...]:
         # By reference where the worker can import it; by value for __main__, notebooks and nested functions.
-        module, name = getattr(self, "__module__", None), getattr(self, "__qualname__", "")
-        if module is not None and module != "__main__" and "." not in name:
-            if getattr(sys.modules.get(module), name, None) is self:
-                return name
+        module, name = str(getattr(self, "__module__", "")), str(getattr(self, "__qualname__", "."))
+        importable = module != "__main__" and "." not in name
+        if importable and getattr(sys.modules.get(module), name, None) is self:
+            return name
         return RoutineFunction, (self.function, self.routine_options)
 
     def __repr__(self) -> str:
@@ -69,31 +72,37 @@ def check_parameters(function: Callable[..., Any]) -> None:
     """Raise `ConfigurationError` if a message could never be passed to the function."""
     name = getattr(function, "__qualname__", repr(function))
     try:
-        parameters = inspect.signature(function).parameters.values()
+        signature = inspect.signature(function)
     except (TypeError, ValueError):
         return  # a builtin without a signature: it gets the payload as it is
-    if not parameters:
+    if not signature.parameters:
         raise ConfigurationError(
             f"function {name!r} takes no parameter, but a routine receives a message; write def {name}(payload): …"
         )
-    positional_only = [p.name for p in parameters if p.kind is p.POSITIONAL_ONLY]
-    if len(positional_only) > 1:
+    if by_name(function):
+        return
+    try:
+        signature.bind(None)
+    except TypeError as exc:
         raise ConfigurationError(
-            f"function {name!r}: several parameters are passed by name, but {', '.join(positional_only)} are positional-only"
-        )
+            f"function {name!r} cannot take a payload ({exc}): several parameters are passed by name, "
+            f"but its first one has no name to pass by"
+        ) from None
 
 
 def by_name(function: Callable[..., Any]) -> bool:
-    """Whether a function takes its payload as named arguments: it has several parameters, or only keyword ones."""
+    """Whether a function takes its payload as named arguments: it has several parameters, or only keyword ones.
+
+    `f(x)`, `f(*args)` and `f(x, /, y=1)` take it as it is; `f(x, y)`, `f(x, **rest)`, `f(*, x)`, `f(**fields)` by name.
+    """
     try:
-        parameters = inspect.signature(function).parameters.values()
+        parameters = list(inspect.signature(function).parameters.values())
     except (TypeError, ValueError):
         return False
-    named = [p for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
-    if not named:
-        # def f(**fields) takes the payload by name, def f(*args) as it is
-        return any(p.kind is p.VAR_KEYWORD for p in parameters)
-    return len(named) > 1 or named[0].kind is named[0].KEYWORD_ONLY
+    if not parameters or parameters[0].kind in (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.VAR_POSITIONAL):
+        return False
+    named = [p for p in parameters if p.kind is not p.VAR_POSITIONAL]
+    return len(named) > 1 or named[0].kind in (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.VAR_KEYWORD)
 
 
 @overload
@@ -103,11 +112,12 @@ def routine(**routine_options: Any) -> Callable[[Callable[P, T]], RoutineFunctio
 def routine(function: Any = None, /, **routine_options: Any) -> Any:
     """Make a function usable as a routine; it stays callable.
 
-    The function receives the payload (several parameters: the fields of a dict, by name); what it returns is emitted, None
-    emits nothing, a generator emits each item.
+    The function receives the payload (several parameters: the fields of a dict, by name); what it returns is emitted,
+    None emits nothing, a generator emits each item.
 
     Args:
-        **routine_options: `num_cpus`, `timeout`, `retries`, `max_concurrency`, … (see `routilux_dist.flow.options.Options`).
+        function: The function, when the decorator is used without options.
+        **routine_options: `num_cpus`, `timeout`, `retries`, … (see `routilux_dist.flow.options.Options`).
 
     Raises:
         ConfigurationError: Not a function, or an unknown option.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -73,10 +73,8 @@ class ErrorHandler:
 
     def __post_init__(self) -> None:
         retry_on: Any = self.retry_on
-        if isinstance(retry_on, type):
-            object.__setattr__(self, "retry_on", (retry_on,))
-        else:
-            object.__setattr__(self, "retry_on", tuple(retry_on))
+        listed: tuple[Any, ...] = tuple(retry_on) if isinstance(retry_on, Iterable) else (retry_on,)
+        object.__setattr__(self, "retry_on", listed)
         object.__setattr__(self, "strategy", _strategy(self.strategy))
         object.__setattr__(self, "exhausted", _strategy(self.exhausted))
         faults = [
@@ -86,9 +84,10 @@ class ErrorHandler:
                 (self.max_retries < 0, f"max_retries= has to be 0 or more, got {self.max_retries}"),
                 (self.retry_delay < 0, f"retry_delay= has to be 0 or more seconds, got {self.retry_delay}"),
                 (self.retry_backoff <= 0, f"retry_backoff= has to be positive, got {self.retry_backoff}"),
+                (self.max_delay < 0, f"max_delay= has to be 0 or more seconds, got {self.max_delay}"),
                 (not 0 <= self.jitter <= 1, f"jitter= has to be between 0 and 1, got {self.jitter}"),
                 (
-                    not all(isinstance(t, type) and issubclass(t, BaseException) for t in self.retry_on),
+                    not all(isinstance(t, type) and issubclass(t, BaseException) for t in listed),
                     f"retry_on= takes exception classes, got {self.retry_on!r}",
                 ),
             )
@@ -126,14 +125,17 @@ class ErrorHandler:
 
     def delay(self, attempt: int, token: str = "") -> float:
         """Return the seconds to wait after attempt number `attempt` failed."""
-        delay = min(self.retry_delay * self.retry_backoff ** (attempt - 1), self.max_delay)
+        try:
+            delay = min(self.retry_delay * self.retry_backoff ** (attempt - 1), self.max_delay)
+        except OverflowError:  # two to the power of a thousand: far beyond any bound
+            delay = self.max_delay
         if self.jitter:
             spread = zlib.crc32(f"{token}:{attempt}".encode("utf-8", "surrogatepass")) / 0xFFFFFFFF
             delay *= 1 + self.jitter * (2 * spread - 1)
         return delay
 
 
-def _strategy(value: ErrorStrategy | str) -> ErrorStrategy:
+def _strategy(value: Any) -> ErrorStrategy:
     try:
         return ErrorStrategy(value.lower() if isinstance(value, str) else value)
     except ValueError:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Union
+from typing import Any, TypeAlias
 
 from routilux_dist.errors import ConfigurationError
 
 #: None keeps messages apart.
-Merge = Union[None, str, Callable[[Any, Any], Any]]
+Merge: TypeAlias = str | Callable[[Any, Any], Any] | None
 
 #: Stands for "nothing merged yet": None is a payload like any other.
 EMPTY: Any = type("Empty", (), {"__repr__": lambda self: "<nothing merged yet>", "__slots__": ()})()
@@ -19,7 +19,8 @@ def check(slot: str, merge: Merge) -> Merge:
     if merge is None or merge in ("append", "override") or callable(merge):
         return merge
     raise ConfigurationError(
-        f"slot {slot!r}: merge={merge!r} is no merge strategy; use 'append', 'override' or a function (so_far, new) -> merged"
+        f"slot {slot!r}: merge={merge!r} is no merge strategy; "
+        f"use 'append', 'override' or a function (so_far, new) -> merged"
     )
 
 

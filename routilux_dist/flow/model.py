@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import enum
+import itertools
+import numbers
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -62,9 +64,9 @@ class Limits:
     def faults(self) -> list[str]:
         """Return what is wrong, one sentence each."""
         return [
-            f"{name}={getattr(self, name)!r}: has to be positive, or None for no bound"
-            for name in self.__slots__
-            if getattr(self, name) is not None and not getattr(self, name) > 0
+            f"{name}={value!r}: has to be a positive number, or None for no bound"
+            for name, value in ((name, getattr(self, name)) for name in self.__slots__)
+            if value is not None and not (isinstance(value, numbers.Real) and float(value) > 0)
         ]
 
 
@@ -86,9 +88,14 @@ class FlowModel:
             self.execution_mode = ExecutionMode(execution_mode)
         except ValueError:
             options = ", ".join(repr(str(m)) for m in ExecutionMode)
-            raise ConfigurationError(f"flow {name!r}: execution_mode={execution_mode!r}; use one of {options}") from None
-        if max_workers is not None and max_workers < 1:
-            raise ConfigurationError(f"flow {name!r}: max_workers={max_workers}: has to be at least 1, or None")
+            raise ConfigurationError(
+                f"flow {name!r}: execution_mode={execution_mode!r}; use one of {options}"
+            ) from None
+        asked: Any = max_workers
+        if asked is not None and not (isinstance(asked, int) and asked >= 1):
+            raise ConfigurationError(
+                f"flow {name!r}: max_workers={max_workers!r}: has to be an int of at least 1, or None"
+            )
         self.max_workers = max_workers
         self.entry = entry
         self.error_handler = error_handler
@@ -154,7 +161,8 @@ class FlowModel:
             source, target = f"{source}.{target}", f"{ports[0]}.{ports[1]}"
         elif ports:
             raise ConfigurationError(
-                f"connect takes ('routine.event', 'routine.slot') or (routine, event, routine, slot), got {2 + len(ports)} words"
+                f"connect takes ('routine.event', 'routine.slot') or (routine, event, routine, slot), "
+                f"got {2 + len(ports)} words"
             )
         source_id, event = self._split(source, "event")
         target_id, slot = self._split(target, "slot")
@@ -171,7 +179,7 @@ class FlowModel:
         """
         if len(routine_ids) < 2:
             raise ConfigurationError(f"pipe connects two or more routines, got {len(routine_ids)}")
-        for source, target in zip(routine_ids, routine_ids[1:]):
+        for source, target in itertools.pairwise(routine_ids):
             self.connect(f"{source}.{self.default_event(source)}", f"{target}.{self.default_slot(target)}")
         return self
 
@@ -210,7 +218,8 @@ class FlowModel:
         """Return (routine, slot) where a message enters.
 
         Args:
-            entry: "routine.slot" or "routine"; default: the flow's `entry=`, else its only routine without incoming connections.
+            entry: "routine.slot" or "routine"; default: the flow's `entry=`, else its only routine without incoming
+                connections.
 
         Raises:
             ConfigurationError: It does not exist, or is not unique.
@@ -242,10 +251,12 @@ class FlowModel:
             f"say where messages enter: rd.Flow(…, entry={example!r}) or entry= when running it"
         )
 
-    def _split(self, path: str, kind: str) -> tuple[str, str]:
-        if not isinstance(path, str) or path.count(".") != 1:
-            raise ConfigurationError(f"{path!r} does not name {'an' if kind == 'event' else 'a'} {kind}: write 'routine.{kind}'")
-        routine_id, port = path.split(".")
+    def _split(self, path: Any, kind: str) -> tuple[str, str]:
+        routine_id, _, port = path.partition(".") if isinstance(path, str) else ("", "", "")
+        if not routine_id or not port or "." in port:
+            raise ConfigurationError(
+                f"{path!r} does not name {'an' if kind == 'event' else 'a'} {kind}: write 'routine.{kind}'"
+            )
         return routine_id, port
 
     def _free_id(self, routine_id: str) -> str:
@@ -255,7 +266,8 @@ class FlowModel:
         return f"{routine_id}_{number}"
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.name!r}: {len(self._routines)} routines, {len(self._connections)} connections>"
+        sizes = f"{len(self._routines)} routines, {len(self._connections)} connections"
+        return f"<{type(self).__name__} {self.name!r}: {sizes}>"
 
 
 def _default(ports: Mapping[str, Any], preferred: str, routine_id: str, kind: str) -> str:
@@ -265,6 +277,6 @@ def _default(ports: Mapping[str, Any], preferred: str, routine_id: str, kind: st
     if preferred in names:
         return preferred
     raise ConfigurationError(
-        f"routine {routine_id!r} has no default {kind}: it has {len(names)} ({', '.join(names) or 'none'}) and none is called "
-        f"{preferred!r}; name it: '{routine_id}.{kind}'"
+        f"routine {routine_id!r} has no default {kind}: it has {len(names)} ({', '.join(names) or 'none'}) "
+        f"and none is called {preferred!r}; name it: '{routine_id}.{kind}'"
     )

@@ -48,7 +48,10 @@ class Options:
             (self.num_cpus is not None and self.num_cpus < 0, f"num_cpus={self.num_cpus}: has to be 0 or more"),
             (self.num_gpus < 0, f"num_gpus={self.num_gpus}: has to be 0 or more"),
             (self.memory < 0, f"memory={self.memory}: bytes, 0 or more"),
-            (self.timeout is not None and self.timeout <= 0, f"timeout={self.timeout}: seconds greater than 0, or None"),
+            (
+                self.timeout is not None and self.timeout <= 0,
+                f"timeout={self.timeout}: seconds greater than 0, or None",
+            ),
             (self.retries is not None and self.retries < 0, f"retries={self.retries}: has to be 0 or more"),
             (self.max_concurrency < 1, f"max_concurrency={self.max_concurrency}: has to be at least 1"),
             (self.actors is not None and self.actors < 1, f"actors={self.actors}: has to be at least 1, or None"),
@@ -70,7 +73,9 @@ class Options:
         known = self.__slots__
         for name in changes:
             if name not in known:
-                raise ConfigurationError(f"unknown routine option {name!r}; {naming.did_you_mean(name, known, 'options')}")
+                raise ConfigurationError(
+                    f"unknown routine option {name!r}; {naming.did_you_mean(name, known, 'options')}"
+                )
         try:
             changed = dataclasses.replace(self, **changes)
             faults = changed.faults()

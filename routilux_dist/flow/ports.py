@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar, Union
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from routilux_dist.errors import ConfigurationError
 from routilux_dist.flow import merging, naming
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from routilux_dist.flow.routine import Routine
 
 #: A handler is a function, or the name of a method of the routine.
-Handler = Union[None, str, Callable[..., Any]]
+Handler: TypeAlias = str | Callable[..., Any] | None
 F = TypeVar("F", bound=Callable[..., Any])
 
 #: The event that every routine has.
@@ -25,7 +25,7 @@ class Slot:
     As a decorator it sets its handler: ``@routine.define_slot("input")``.
     """
 
-    __slots__ = ("name", "handler", "merge", "required", "routine")
+    __slots__ = ("handler", "merge", "name", "required", "routine")
 
     def __init__(self, routine: Routine, name: str, handler: Handler, merge: merging.Merge, required: bool) -> None:
         self.routine = routine
@@ -61,17 +61,17 @@ class Event:
         if not isinstance(slot, Slot):
             raise ConfigurationError(f"event {self!r} connects to a slot, got {slot!r}; use routine.get_slot(name)")
         source, target = self.routine._declared, slot.routine._declared
-        for routine, declared in ((self.routine, source), (slot.routine, target)):
-            if declared.flow is None:
-                raise ConfigurationError(
-                    f"routine {routine.label!r} is in no flow yet: call flow.add_routine(...) before connecting it"
-                )
+        if source.flow is None or target.flow is None:
+            loose = self.routine if source.flow is None else slot.routine
+            raise ConfigurationError(
+                f"routine {loose.label!r} is in no flow yet: call flow.add_routine(...) before connecting it"
+            )
         if source.flow is not target.flow:
             raise ConfigurationError(
-                f"cannot connect {source.flow.name}:{source.id}.{self.name} to {target.flow.name}:{target.id}.{slot.name}: "
-                f"an event connects to slots of its own flow; add both routines to one flow"
+                f"cannot connect {source.flow.name}:{source.id}.{self.name} to "
+                f"{target.flow.name}:{target.id}.{slot.name}: an event connects to slots of its own flow; "
+                f"add both routines to one flow"
             )
-        assert source.flow is not None
         source.flow.connect(f"{source.id}.{self.name}", f"{target.id}.{slot.name}")
         return self
 

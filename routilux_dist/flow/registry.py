@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import weakref
-from typing import Any
+from typing import Any, ClassVar
 
 from routilux_dist.errors import ConfigurationError
 from routilux_dist.flow import naming
@@ -14,8 +14,8 @@ from routilux_dist.flow.model import FlowModel
 class FlowRegistry:
     """The flows of this process, by name. Flows register themselves and are forgotten with their last reference."""
 
-    _live: weakref.WeakSet[FlowModel] = weakref.WeakSet()
-    _pinned: dict[str, FlowModel] = {}
+    _live: ClassVar[weakref.WeakSet[FlowModel]] = weakref.WeakSet()
+    _pinned: ClassVar[dict[str, FlowModel]] = {}
 
     @classmethod
     def get_instance(cls) -> type[FlowRegistry]:
@@ -61,7 +61,8 @@ class FlowRegistry:
             return found[0]
         if found:
             raise ConfigurationError(
-                f"{len(found)} flows are called {name!r}; say which: rd.FlowRegistry.register(flow), or pass the flow itself"
+                f"{len(found)} flows are called {name!r}; say which: rd.FlowRegistry.register(flow), "
+                f"or pass the flow itself"
             )
         raise ConfigurationError(
             f"no flow is called {name!r}; {naming.did_you_mean(name, cls.names(), 'flows')}; "
@@ -93,7 +94,9 @@ def _load(path: str) -> FlowModel:
         ) from exc
     for part in attribute.split("."):
         if not hasattr(value, part):
-            names = [n for n, v in vars(value).items() if isinstance(v, FlowModel)] if hasattr(value, "__dict__") else []
+            names = (
+                [n for n, v in vars(value).items() if isinstance(v, FlowModel)] if hasattr(value, "__dict__") else []
+            )
             raise ConfigurationError(
                 f"{module_name!r} has no attribute {attribute!r}; {naming.did_you_mean(attribute, names, 'flows')}"
             )
@@ -101,5 +104,7 @@ def _load(path: str) -> FlowModel:
     if callable(value) and not isinstance(value, FlowModel):
         value = value()
     if not isinstance(value, FlowModel):
-        raise ConfigurationError(f"{path!r} is a {type(value).__name__}, not a flow; name an rd.Flow or a function that returns one")
+        raise ConfigurationError(
+            f"{path!r} is a {type(value).__name__}, not a flow; name an rd.Flow or a function that returns one"
+        )
     return value

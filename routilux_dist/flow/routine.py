@@ -1,65 +1,28 @@
 """The routine: what users write.
 
-A routine object is a description. Copies of it run on workers: the constructor is called again with the recorded arguments,
-`setup()` runs again, and every declaration or attribute that came later is replayed in order.
+A routine object is a description. Copies of it run on workers: the constructor is called again with the recorded
+arguments, `setup()` runs again, and every declaration or attribute that came later is replayed in order.
 """
 
 from __future__ import annotations
 
 import abc
-import enum
+import contextlib
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from routilux_dist.errors import ConfigurationError, StateError
 from routilux_dist.flow import activation, context, merging, naming, options
+from routilux_dist.flow.declared import DECLARATIONS, Call, Declared, from_record, to_record
+from routilux_dist.flow.declared import Phase as Phase
 from routilux_dist.flow.handling import ErrorHandler, ErrorStrategy
 from routilux_dist.flow.ports import ERROR_EVENT, Event, Handler, Slot
-from routilux_dist.flow.state import Key, StateDeclaration
-
-if TYPE_CHECKING:
-    from routilux_dist.flow.model import FlowModel
+from routilux_dist.flow.state import Key
 
 #: Stands for "no payload given": None is a payload like any other.
 MISSING: Any = type("Missing", (), {"__repr__": lambda self: "<missing>", "__slots__": ()})()
 
 R = TypeVar("R", bound="Routine")
-
-
-class Phase(enum.Enum):
-    """Where a routine object stands in its life."""
-
-    INIT = "init"  #: the constructor runs
-    SETUP = "setup"  #: `setup()` runs
-    READY = "ready"  #: belongs to the user; changes are recorded
-    OPEN = "open"  #: a worker's copy, `open()` runs
-    RUNNING = "running"  #: a worker's copy, read-only
-
-
-class Declared:
-    """Everything a routine has declared. Read by the compiler and the workers."""
-
-    __slots__ = (
-        "args", "kwargs", "late", "phase", "slots", "events", "config", "policy", "state", "handler", "logic", "options",
-        "flow", "id",
-    )  # fmt: skip
-
-    def __init__(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        self.args = args
-        self.kwargs = kwargs
-        #: Calls made after `setup()`, to be replayed on copies: (method, args, kwargs).
-        self.late: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = []
-        self.phase = Phase.INIT
-        self.slots: dict[str, Slot] = {}
-        self.events: dict[str, Event] = {}
-        self.config: dict[str, Any] = {}
-        self.policy: activation.Policy = activation.AllReady()
-        self.state: StateDeclaration | None = None
-        self.handler: ErrorHandler | None = None
-        self.logic: Callable[..., Any] | None = None
-        self.options = options.DEFAULT
-        self.flow: FlowModel | None = None
-        self.id = ""
 
 
 class RoutineMeta(abc.ABCMeta):
@@ -98,6 +61,10 @@ class Routine(metaclass=RoutineMeta):
     def __init_subclass__(cls, **class_options: Any) -> None:
         super().__init_subclass__()
         cls._class_options = {**cls._class_options, **class_options}
+        try:
+            options.DEFAULT.replace(**class_options)
+        except ConfigurationError as exc:
+            raise ConfigurationError(f"class {cls.__name__}: {exc}", problems=exc.problems) from None
 
     def __new__(cls: type[R], *args: Any, **kwargs: Any) -> R:
         routine = super().__new__(cls)
@@ -162,7 +129,7 @@ class Routine(metaclass=RoutineMeta):
     define_event = add_event
 
     def add_state(self, *, scope: str = "job", key: Key = None, **initial: Any) -> None:
-        """Declare state: `self.state` holds these values, one set per job (or running flow), and per key if `key` is given.
+        """Declare state: `self.state` holds these values, one set per job (or running flow), and per key if given.
 
         Args:
             scope: "job" or "worker" (shared by all jobs of a running flow).
@@ -172,8 +139,8 @@ class Routine(metaclass=RoutineMeta):
         self._declare("add_state", scope=scope, key=key, **initial)
 
     def set_activation_policy(self, policy: activation.Policy | Callable[..., Any]) -> None:
-        """Set when `logic` runs: `rd.all_ready()`, `immediate()`, `batch(n)`, `every(s)` or a function over slot views."""
-        self._declare("set_activation_policy", activation.as_policy(policy))
+        """Set when `logic` runs: `rd.all_ready()`, `immediate()`, `batch(n)`, `every(s)` or a function."""
+        self._declare("set_activation_policy", policy)
 
     def set_logic(self, logic: Callable[..., Any]) -> Callable[..., Any]:
         """Use a function as `logic`: one argument per slot. Returns it, so it works as a decorator."""
@@ -189,7 +156,7 @@ class Routine(metaclass=RoutineMeta):
         return self._declared.config.get(key, default)
 
     def set_options(self, **values: Any) -> None:
-        """Set what the routine asks of the place where it runs: `num_cpus`, `num_gpus`, `timeout`, … (see `Options`)."""
+        """Set what the routine asks of the place where it runs: `num_cpus`, `timeout`, … (see `Options`)."""
         self._declare("set_options", **values)
 
     def set_error_handler(self, handler: ErrorHandler) -> None:
@@ -246,8 +213,8 @@ class Routine(metaclass=RoutineMeta):
     def emit(self, event: str, payload: Any = MISSING, /, **fields: Any) -> None:
         """Send a message: `emit("e", value)`, `emit("e", a=1, b=2)` sends the dict, `emit("e")` sends `{}`.
 
-        Takes effect when the activation returns. On workers this method is replaced by a faster one; this one serves code
-        that holds another copy of the routine, such as a handler that is a function of an imported module.
+        Takes effect when the activation returns. On workers this method is replaced by a faster one; this one serves
+        code that holds another copy of the routine, such as a handler that is a function of an imported module.
 
         Raises:
             StateError: Called while no routine is running.
@@ -270,16 +237,18 @@ class Routine(metaclass=RoutineMeta):
                 f"would be lost. Use self.add_state({name}=…) and self.state[{name!r}], job data "
                 f"(rd.current_job().set_data), or open() for per-process resources"
             )
-        if declared.phase is Phase.READY:
-            declared.late.append(("__setattr__", (name, value), {}))
         object.__setattr__(self, name, value)
+        if declared.phase is Phase.READY:
+            self._record(name, ("__setattr__", (name, to_record(self, value)), {}))
 
     def __delattr__(self, name: str) -> None:
         if self._declared.phase is Phase.RUNNING:
-            raise StateError(f"routine {self.label!r} deletes self.{name} while a job runs: instances are read-only then")
-        if self._declared.phase is Phase.READY:
-            self._declared.late.append(("__delattr__", (name,), {}))
+            raise StateError(
+                f"routine {self.label!r} deletes self.{name} while a job runs: instances are read-only then"
+            )
         object.__delattr__(self, name)
+        if self._declared.phase is Phase.READY:
+            self._record(name, ("__delattr__", (name,), {}))
 
     if not TYPE_CHECKING:  # a checker would take it as "has every attribute"
 
@@ -289,7 +258,9 @@ class Routine(metaclass=RoutineMeta):
                     raise StateError(
                         f"routine {self.label!r} uses self.state but declares none: call self.add_state(…) in setup()"
                     )
-                raise StateError(f"routine {self.label!r}: self.state is there only while logic, a handler or finish runs")
+                raise StateError(
+                    f"routine {self.label!r}: self.state is there only while logic, a handler or finish runs"
+                )
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -299,8 +270,11 @@ class Routine(metaclass=RoutineMeta):
     def __setstate__(self, state: Mapping[str, Any]) -> None:
         self._declared.id = state["id"]
         for method, args, kwargs in state["late"]:
-            if method.startswith("__"):
-                getattr(self, method)(*args, **kwargs)
+            if method == "__setattr__":
+                setattr(self, args[0], from_record(self, args[1]))
+            elif method == "__delattr__":
+                with contextlib.suppress(AttributeError):  # what came and went after setup() never came to this copy
+                    delattr(self, args[0])
             else:
                 self._declare(method, *args, **kwargs)
 
@@ -314,11 +288,21 @@ class Routine(metaclass=RoutineMeta):
         declared = self._declared
         if declared.phase in (Phase.OPEN, Phase.RUNNING):
             raise StateError(f"routine {self.label!r} calls {method} while a job runs: declare in setup()")
-        args = tuple(_by_name(self, a) for a in args)
-        result = _DECLARATIONS[method](self, *args, **kwargs)
+        given = [from_record(self, a) for a in args]
+        named = {k: from_record(self, v) for k, v in kwargs.items()}
+        result = DECLARATIONS[method](self, *given, **named)
         if declared.phase is Phase.READY:
-            declared.late.append((method, args, kwargs))
+            recorded = tuple(to_record(self, a) for a in given)
+            declared.late.append((method, recorded, {k: to_record(self, v) for k, v in named.items()}))
         return result
+
+    def _record(self, name: str, call: Call) -> None:
+        """Record a change of an attribute. Only the last one counts, so that what was replaced need not travel."""
+        late = self._declared.late
+        # A property may do anything with what it is given, so it gets all of it.
+        if not hasattr(getattr(type(self), name, None), "__set__"):
+            late[:] = [c for c in late if c[0] not in ("__setattr__", "__delattr__") or c[1][0] != name]
+        late.append(call)
 
 
 def join_payload(event: str, payload: Any, fields: dict[str, Any]) -> Any:
@@ -342,86 +326,3 @@ def replica(routine: Routine) -> Routine:
 
 def _construct(cls: type[Routine], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Routine:
     return cls(*args, **kwargs)
-
-
-def _by_name(routine: Routine, value: Any) -> Any:
-    # A bound method of the routine itself would tie a copy to the original: keep its name instead.
-    if getattr(value, "__self__", None) is routine and hasattr(value, "__name__"):
-        return value.__name__
-    return value
-
-
-def _add_slot(
-    routine: Routine, name: str, handler: Handler = None, merge: merging.Merge = None, *, required: bool = True
-) -> Slot:
-    declared = routine._declared
-    if name in declared.slots:
-        raise ConfigurationError(f"routine {routine.label!r} has a slot {name!r} already; slot names are unique")
-    _check_handler(routine, name, handler)
-    slot = declared.slots[name] = Slot(routine, name, handler, merge, required)
-    return slot
-
-
-def _check_handler(routine: Routine, slot: str, handler: Handler) -> None:
-    if handler is None or callable(handler):
-        return
-    if not isinstance(handler, str) or not callable(getattr(type(routine), handler, None)):
-        raise ConfigurationError(
-            f"routine {routine.label!r}, slot {slot!r}: handler has to be a function or the name of a method, got {handler!r}"
-        )
-
-
-def _set_handler(routine: Routine, slot: str, handler: Handler) -> None:
-    _check_handler(routine, slot, handler)
-    routine.get_slot(slot).handler = handler
-
-
-def _add_event(routine: Routine, name: str, *, required: bool = False) -> Event:
-    declared = routine._declared
-    if name in declared.events:
-        raise ConfigurationError(f"routine {routine.label!r} has an event {name!r} already; event names are unique")
-    event = declared.events[name] = Event(routine, name, required)
-    return event
-
-
-def _add_state(routine: Routine, *, scope: str, key: Key, **initial: Any) -> None:
-    declared = routine._declared
-    if declared.state is None:
-        declared.state = StateDeclaration()
-    declared.state.extend(initial, scope, key)
-
-
-def _set_policy(routine: Routine, policy: activation.Policy) -> None:
-    routine._declared.policy = policy
-
-
-def _set_logic(routine: Routine, logic: Callable[..., Any] | str) -> None:
-    function = getattr(routine, logic) if isinstance(logic, str) else logic
-    if not callable(function):
-        raise ConfigurationError(f"routine {routine.label!r}: set_logic takes a function, got {logic!r}")
-    routine._declared.logic = function
-
-
-def _set_config(routine: Routine, **values: Any) -> None:
-    routine._declared.config.update(values)
-
-
-def _set_options(routine: Routine, **values: Any) -> None:
-    routine._declared.options = routine._declared.options.replace(**values)
-
-
-def _set_error_handler(routine: Routine, handler: ErrorHandler) -> None:
-    routine._declared.handler = handler
-
-
-_DECLARATIONS: dict[str, Callable[..., Any]] = {
-    "add_slot": _add_slot,
-    "set_handler": _set_handler,
-    "add_event": _add_event,
-    "add_state": _add_state,
-    "set_activation_policy": _set_policy,
-    "set_logic": _set_logic,
-    "set_config": _set_config,
-    "set_options": _set_options,
-    "set_error_handler": _set_error_handler,
-}

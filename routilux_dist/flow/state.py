@@ -6,11 +6,11 @@ import enum
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Union
+from typing import Any, TypeAlias
 
 from routilux_dist.errors import ConfigurationError, ValidationError
 
-Key = Union[None, str, Callable[[Any], Any]]
+Key: TypeAlias = str | Callable[[Any], Any] | None
 
 
 @dataclass(slots=True)
@@ -28,13 +28,22 @@ class StateDeclaration:
     key: Key = None
 
     def extend(self, values: Mapping[str, Any], scope: str, key: Key) -> None:
-        """Add further values; scope and key hold for all state of a routine."""
+        """Add further values; scope and key hold for all state of a routine.
+
+        Raises:
+            ConfigurationError: The scope or the key is none, or there is another key already.
+        """
         if scope not in ("job", "worker"):
             raise ConfigurationError(f"add_state(scope={scope!r}): the scope is 'job' or 'worker'")
         if key is not None and not isinstance(key, str) and not callable(key):
             raise ConfigurationError(f"add_state(key={key!r}): a field name or a function of the payload")
+        if None not in (key, self.key) and key != self.key:
+            raise ConfigurationError(
+                f"add_state(key={key!r}): the routine's state is keyed by {self.key!r} already; "
+                f"all state of a routine has one key: combine them in a function that returns a tuple"
+            )
         self.initial.update(values)
-        self.scope = scope
+        self.scope = scope if self.scope == "job" else self.scope
         self.key = key if key is not None else self.key
 
 
@@ -53,7 +62,8 @@ def key_of(key: Key, payload: Any) -> Any:
             return payload[key]
         except KeyError:
             raise ValidationError(
-                f"the state is keyed by {key!r}, but the payload has no such field; it has {sorted(map(str, payload))[:8]}"
+                f"the state is keyed by {key!r}, but the payload has no such field; "
+                f"it has {sorted(map(str, payload))[:8]}"
             ) from None
     try:
         return getattr(payload, key)
@@ -66,25 +76,26 @@ def key_of(key: Key, payload: Any) -> Any:
 
 def partition_of(key: Any, partitions: int) -> int:
     """Return the partition (0 ≤ p < `partitions`) of a key; equal keys go to the same one in every process."""
-    if partitions <= 1:
-        return 0
-    return fingerprint(key) % partitions
+    number = fingerprint(key)  # also where there is only one: a bad key is bad everywhere
+    return number % partitions if partitions > 1 else 0
 
 
 def fingerprint(key: Any) -> int:
     """Return a number that is the same for equal keys, in every process.
 
-    Python's own hash differs between processes for text, so text goes through CRC-32.
+    Python's own hash differs between processes for text, so text goes through CRC-32; and so do numbers, because keys
+    such as 10, 20, 30 would otherwise share few of the partitions.
 
     Raises:
         ValidationError: A value of this type cannot be a key.
     """
     if isinstance(key, str):
         return zlib.crc32(key.encode("utf-8", "surrogatepass"))
+    if isinstance(key, (int, float)) and key == key:  # bool and IntEnum too; equal numbers have equal hashes
+        number = int(key) if isinstance(key, int) else float(key)
+        return zlib.crc32((hash(number) & 0xFFFFFFFFFFFFFFFF).to_bytes(8, "big"))
     if isinstance(key, enum.Enum):
-        return zlib.crc32(key.name.encode())
-    if isinstance(key, (int, float)):  # bool too; equal numbers of different types have equal hashes
-        return hash(key) & 0xFFFFFFFF
+        return zlib.crc32(key.name.encode("utf-8", "surrogatepass"))
     if isinstance(key, bytes):
         return zlib.crc32(key)
     if key is None:
@@ -94,5 +105,6 @@ def fingerprint(key: Any) -> int:
     if isinstance(key, frozenset):
         return sum(fingerprint(k) for k in key) & 0xFFFFFFFF
     raise ValidationError(
-        f"a {type(key).__name__} cannot be a state key: {key!r:.80}; use str, bytes, numbers, None, Enum, or tuples of these"
+        f"a {type(key).__name__} cannot be a state key: {key!r:.80}; "
+        f"use str, bytes, numbers other than nan, None, Enum, or tuples of these"
     )

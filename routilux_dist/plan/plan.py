@@ -43,7 +43,7 @@ class PortPlan:
 
     @property
     def path(self) -> str:
-        """"routine.name", as users write it."""
+        """Routine and name, as users write it: "routine.name"."""
         return f"{self.routine}.{self.name}"
 
 

@@ -1,0 +1,167 @@
+"""What is known of the activation that runs, and what it has done so far."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from routilux_dist.errors import ConfigurationError
+from routilux_dist.flow import naming
+from routilux_dist.wire import codec, reducing
+from routilux_dist.wire.block import Block, Packed
+from routilux_dist.wire.slices import JobNote, Receipt
+
+if TYPE_CHECKING:
+    from routilux_workers.outbox import Outbox
+    from routilux_workers.steps import Step
+
+_PLAIN = (int, float, str, bool, type(None))
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+class Activity:
+    """The running activation. Its effects wait in `local`, `boxed`, `writes` and `traces` until it returns."""
+
+    __slots__ = (
+        "flow_id", "receipt", "job_id", "note", "attempt", "origin", "block_id", "row", "ordinal", "item", "step", "depth",
+        "local", "boxed", "writes", "traces", "is_cancelled",
+    )  # fmt: skip
+
+    def __init__(self, flow_id: str, is_cancelled: Callable[[str], bool]) -> None:
+        self.flow_id = flow_id
+        self.is_cancelled = is_cancelled
+        self.receipt = Receipt(0, 0)
+        self.job_id = ""
+        self.note = JobNote()
+        self.attempt = 1
+        self.origin = ""
+        self.block_id = 0
+        self.row = 0
+        #: Number of the activation within the tree of its entry row.
+        self.ordinal = 0
+        self.item: int | None = None
+        self.step: Step
+        #: Hops of the messages that this activation emits.
+        self.depth = 0
+        #: Messages for steps of this host: (step, payload, hops).
+        self.local: list[tuple[Step, Any, int]] = []
+        #: Messages that leave it.
+        self.boxed: list[tuple[Outbox, Any, int]] = []
+        self.writes: list[tuple[str, str, Any]] = []
+        self.traces: list[str] = []
+
+    def enter(self, block_id: int, block: Block, note: JobNote) -> None:
+        """Turn to the messages of a block."""
+        self.block_id, self.job_id, self.note = block_id, block.job, note
+        self.attempt, self.origin = block.attempt, block.origin
+        self.item = None
+        self.row = self.ordinal = 0
+
+    def drop(self) -> None:
+        """Forget what the activation did."""
+        self.local.clear()
+        self.boxed.clear()
+        self.writes.clear()
+        self.traces.clear()
+
+    # ---- what `rd.current_job()` shows ---------------------------------------------------------------------------
+
+    @property
+    def metadata(self) -> Mapping[str, Any]:
+        metadata = self.note.metadata
+        if metadata is None:
+            return _NOTHING
+        return MappingProxyType(codec.decode(metadata) if isinstance(metadata, Packed) else metadata)
+
+    @property
+    def correlation_id(self) -> str | None:
+        return self.note.correlation_id
+
+    @property
+    def routine_id(self) -> str:
+        return self.step.routine_id
+
+    @property
+    def cancelled(self) -> bool:
+        return self.is_cancelled(self.job_id)
+
+    @property
+    def idempotency_key(self) -> str:
+        root = self.origin or f"{self.job_id}/{self.block_id}.{self.row}"
+        return f"{root}.{self.ordinal}" if self.ordinal else root
+
+    def emit(self, event: str, payload: Any) -> None:
+        """Emit on behalf of the running routine."""
+        local, outboxes = route(self.step, event)
+        for step in local:
+            self.local.append((step, payload, self.depth))
+        for outbox in outboxes:
+            self.boxed.append((outbox, payload, self.depth))
+
+    def read(self, key: str, default: Any) -> Any:
+        stored = None if self.note.data is None else self.note.data.get(key)
+        for write in (self.receipt.data.get(self.job_id, _NOTHING).get(key),):
+            if write is not None:
+                stored = reducing.fold(stored, *write)
+        for name, reducer, value in self.writes:
+            if name == key:
+                stored = reducing.fold(stored, reducer, value)
+        return default if stored is None else open_value(*stored)
+
+    def write(self, key: str, reducer: str, value: Any) -> None:
+        self.writes.append((key, reducer, close_value(reducer, value)))
+
+    def trace(self, text: str) -> None:
+        self.traces.append(text)
+
+    def commit_data(self) -> None:
+        """Move job data and traces into the receipt."""
+        data = self.receipt.data.setdefault(self.job_id, {})
+        for key, reducer, value in self.writes:
+            data[key] = reducing.fold(data.get(key), reducer, value)
+        self.receipt.traces.extend((self.job_id, self.step.index, text) for text in self.traces)
+        self.writes.clear()
+        self.traces.clear()
+
+
+def route(step: Step, event: str) -> tuple[tuple[Step, ...], tuple[Outbox, ...]]:
+    """Return where an event of a step's routine goes.
+
+    Raises:
+        ConfigurationError: The routine has no such event.
+    """
+    try:
+        return step.routes[event]
+    except KeyError:
+        hint = naming.did_you_mean(event, [e for e in step.routes if e != "error"], "events")
+        raise ConfigurationError(
+            f"routine {step.routine_id!r} emits on event {event!r}, which it does not have; {hint}; "
+            f"declare it in setup(): self.add_event({event!r})"
+        ) from None
+
+
+def close_value(reducer: str, value: Any) -> Any:
+    """Make a value fit for travel: plain ones as they are, others encoded."""
+    if reducer == "append":
+        return [_close(value)]
+    if reducer == "union":
+        return [_close(v) for v in dict.fromkeys(value)]
+    return _close(value)
+
+
+def _close(value: Any) -> Any:
+    return value if type(value) in _PLAIN else codec.encode(value)
+
+
+def open_value(reducer: str, value: Any) -> Any:
+    """Return job data as users see it: a list for "append", a set for "union"."""
+    if reducer == "append":
+        return [_open(v) for v in value]
+    if reducer == "union":
+        return {_open(v) for v in value}
+    return _open(value)
+
+
+def _open(value: Any) -> Any:
+    return codec.decode(value) if isinstance(value, Packed) else value

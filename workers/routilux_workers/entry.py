@@ -1,0 +1,81 @@
+"""The doors of a worker process: build a host from what was shipped, run slices on it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from routilux_dist.flow.handling import ErrorHandler
+from routilux_dist.flow.routine import Routine
+from routilux_dist.plan.plan import Plan
+from routilux_dist.wire import codec
+from routilux_dist.wire.block import Packed
+from routilux_workers.host import Host
+
+
+@dataclass(frozen=True, slots=True)
+class Shipment:
+    """All that workers need of a flow.
+
+    Attributes:
+        plan: The plan.
+        code: Encoded (routines by id, the flow's error handler).
+        partitions: Number of homes, by group index.
+        block_bytes: Most bytes per new block.
+    """
+
+    plan: Plan
+    code: Packed
+    partitions: Mapping[int, int]
+    block_bytes: int
+
+    def unpack(self) -> tuple[dict[str, Routine], ErrorHandler | None]:
+        """Return fresh copies of the routines, and the flow's error handler."""
+        routines, handler = codec.decode(self.code)
+        return routines, handler
+
+
+def pack_code(routines: Mapping[str, Routine], handler: ErrorHandler | None) -> Packed:
+    """Encode routines for shipping.
+
+    Raises:
+        SerializationError: One of them cannot be shipped; `validate()` says which part of it.
+    """
+    return codec.encode((dict(routines), handler))
+
+
+def open_host(shipment: Shipment, group: int, partition: int = 0) -> Host:
+    """Build a host; `open()` of its routines runs here."""
+    routines, handler = shipment.unpack()
+    return Host(
+        shipment.plan,
+        routines,
+        group,
+        flow_handler=handler,
+        partition=partition,
+        partitions=shipment.partitions,
+        block_bytes=shipment.block_bytes,
+    )
+
+
+#: Hosts of this process that serve tasks, by (running flow, group): routines are built once per process, not per slice.
+_hosts: dict[tuple[str, int], Host] = {}
+#: Most hosts kept; a process that serves many flows forgets the oldest.
+_MAX_HOSTS = 16
+
+
+def task_host(running: str, shipment: Any, group: int) -> Host:
+    """Return this process's host for tasks of a running flow.
+
+    Args:
+        running: Identifier of the running flow.
+        shipment: Called for the shipment if the host has to be built.
+        group: Index of the group.
+    """
+    host = _hosts.get((running, group))
+    if host is None:
+        while len(_hosts) >= _MAX_HOSTS:
+            _hosts.pop(next(iter(_hosts))).close()
+        host = _hosts[running, group] = open_host(shipment(), group)
+    return host

@@ -1,0 +1,301 @@
+"""A host: one worker's copy of a group of routines. `run(slice)` gives a receipt."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from time import perf_counter
+from typing import Any
+
+from routilux_dist.errors import SerializationError
+from routilux_dist.flow.context import ACTIVITY
+from routilux_dist.flow.handling import ErrorHandler
+from routilux_dist.flow.routine import Phase, Routine
+from routilux_dist.plan.plan import GroupKind, Plan, PortKind
+from routilux_dist.wire.block import Block, Items
+from routilux_dist.wire.failure import Failure, Letter
+from routilux_dist.wire.slices import JobNote, Receipt, Slice, Tally
+from routilux_workers import errands, faults, trees
+from routilux_workers.activity import Activity
+from routilux_workers.outbox import Packer, Pile
+from routilux_workers.stateful import Redo
+from routilux_workers.steps import Step
+from routilux_workers.waiting import Loop
+from routilux_workers.wiring import Wiring
+
+
+class Host:
+    """Routines of one group, ready to run slices. One thread uses it.
+
+    Args:
+        plan: The plan.
+        routines: Copies of all routines of the flow, by id.
+        group: Index of the group to serve.
+        flow_handler: The flow's error handler.
+        partition: Home that this host is, 0 for stateless groups.
+        partitions: Number of homes, by group index.
+        packed: Whether bodies are encoded because they leave the process.
+        block_bytes: Most bytes per new block.
+        is_cancelled: Tells whether a job was cancelled meanwhile.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        routines: Mapping[str, Routine],
+        group: int,
+        *,
+        flow_handler: ErrorHandler | None = None,
+        partition: int = 0,
+        partitions: Mapping[int, int] | None = None,
+        packed: bool = True,
+        block_bytes: int = 4 << 20,
+        is_cancelled: Callable[[str], bool] = lambda job: False,
+    ) -> None:
+        self.plan = plan
+        self.group = plan.groups[group]
+        self.fifo = self.group.kind is GroupKind.SOLO
+        self.max_hops: float = plan.limits.max_hops if plan.limits.max_hops is not None else float("inf")
+        self.activity = Activity(plan.flow, is_cancelled)
+        self.loop = Loop()
+        self.packer = Packer(packed, block_bytes)
+        self.wiring = Wiring(plan, routines, group, partition, partitions or {}, self.activity, self.loop, flow_handler)
+        self.routines = {r: routines[r] for r in self.group.routines}
+        #: Why the routines could not be opened, or None.
+        self.broken: Failure | None = None
+        self.receipt = Receipt(0, 0)
+        self.slice: Slice
+        self.deadline = 0.0
+        #: Steps that ran for the present job.
+        self.touched: list[Step] = []
+        #: Messages that did not run here for lack of time; those of the present job are counted.
+        self.spills: list[Pile] = []
+        self.spill_piles: dict[tuple[str, int], Pile] = {}
+        self.spilled = 0
+        #: Port of the control block that is being served.
+        self.ending_port = -1
+        #: Messages of the present job that became retries.
+        self.postponed = 0
+        self._open()
+
+    # ---- life ----------------------------------------------------------------------------------------------------
+
+    def _open(self) -> None:
+        for routine_id, routine in self.routines.items():
+            routine._declared.phase = Phase.OPEN
+            try:
+                result = routine.open()  # type: ignore[func-returns-value]
+                if result is not None and hasattr(result, "__await__"):
+                    self.loop.run(result)
+            except BaseException as exc:  # a user's open() may raise anything; the job has to hear of it
+                self.broken = faults.failure(exc, "", routine_id, "open", kind="open")
+                return
+            routine._declared.phase = Phase.RUNNING
+
+    def close(self) -> None:
+        """Run `close()` of every routine; errors in one do not keep the others from closing."""
+        for routine in self.routines.values():
+            routine._declared.phase = Phase.OPEN
+            try:
+                result = routine.close()  # type: ignore[func-returns-value]
+                if result is not None and hasattr(result, "__await__"):
+                    self.loop.run(result)
+            except Exception:
+                continue
+        self.loop.close()
+
+    # ---- slices --------------------------------------------------------------------------------------------------
+
+    def run(self, work: Slice) -> Receipt:
+        """Run a slice to completion, or until its budget is spent. Never raises for what user code does."""
+        token = ACTIVITY.set(self.activity)
+        started = perf_counter()
+        try:
+            for stateful in self.wiring.stateful:
+                for job in work.forget:
+                    stateful.forget(job)
+                stateful.begin()
+            self._begin(work, started)
+            try:
+                self._run_all()
+            except Redo:
+                for stateful in self.wiring.stateful:
+                    stateful.rewind()
+                self._begin(work, started)
+                self._run_all()
+            for stateful in self.wiring.stateful:
+                stateful.careful = False
+            self._ship()
+        finally:
+            ACTIVITY.reset(token)
+        self.receipt.seconds = perf_counter() - started
+        return self.receipt
+
+    def _begin(self, work: Slice, started: float) -> None:
+        self.slice = work
+        self.receipt = self.activity.receipt = Receipt(work.id, work.attempt, pid=os.getpid())
+        self.deadline = started + work.budget
+        self.activity.drop()
+        self.touched.clear()
+        self.spills, self.spill_piles = [], {}
+        self.spilled = self.postponed = 0
+        for outbox in self.wiring.opened:
+            outbox.empty()
+        self.wiring.opened.clear()
+
+    def _run_all(self) -> None:
+        if self.broken is not None:
+            for _, block in self.slice.blocks:
+                self.stop(block.job, self.broken)
+            return
+        if self.group.is_async:
+            errands.run(self)
+        else:
+            trees.run(self)
+
+    # ---- used by the runners -------------------------------------------------------------------------------------
+
+    def note(self, job: str) -> JobNote:
+        """Return what is known of a job."""
+        return self.slice.jobs.get(job) or JobNote()
+
+    def tally(self, job: str) -> Tally:
+        """Return the counts of a job."""
+        tally = self.receipt.tallies.get(job)
+        if tally is None:
+            tally = self.receipt.tallies[job] = Tally()
+        return tally
+
+    def settle_job(self, job: str, roots: int) -> None:
+        """Book what was counted since the host last turned to a job.
+
+        Args:
+            job: The job.
+            roots: Messages of its blocks that were begun.
+        """
+        tally = self.tally(job)
+        ran = 0
+        for step in self.touched:
+            if not step.control:
+                ran += step.count
+            stateful = step.stateful
+            counts = tally.routines.setdefault(step.index, [0, 0])
+            counts[0] += step.count if stateful is None else stateful.runs
+            counts[1] += step.errors
+            if stateful is not None:
+                stateful.runs = 0
+                if stateful.waiting:
+                    tally.waiting[step.index] = tally.waiting.get(step.index, 0) + stateful.waiting
+                    stateful.waiting = 0
+            step.count = step.errors = 0
+        self.touched.clear()
+        tally.done += ran - self.postponed
+        tally.emitted += ran - roots + self.spilled
+        self.spilled = self.postponed = 0
+
+    def stop(self, job: str, failure: Failure) -> None:
+        """End a job at this error."""
+        self.receipt.stopped.setdefault(job, failure)
+
+    def spill(self, step: Step, payload: Any, hops: int) -> None:
+        """Give a message back that was emitted here and for which there is no time."""
+        activity = self.activity
+        job = activity.job_id
+        if step.control:
+            self.repeat_ending(job)
+            return
+        last = self.spills[-1] if self.spills else None
+        if last is None or last.port != step.port or last.job != job:
+            # Only first in, first out needs neighbours to stay neighbours.
+            last = None if self.fifo else self.spill_piles.get((job, step.port))
+            if last is None:
+                homed = step.stateful is not None and not self.fifo
+                last = Pile(job, step.port, self.slice.partition if homed else 0)
+                self.spills.append(last)
+                self.spill_piles[job, step.port] = last
+        last.payloads.append(payload)
+        last.hops = max(last.hops, hops)
+        if activity.item is not None:
+            last.items.append(activity.item)
+        self.spilled += 1
+
+    def repeat_ending(self, job: str) -> None:
+        """Ask for the rest of a finish or flush that there is no time for; what is done already is not done again."""
+        body = self.packer.body([None], None)[1]
+        again = Block(job, self.ending_port, self.slice.partition, 0, 0, 1, 0, False, "", body)
+        if again not in self.receipt.blocks:
+            self.receipt.blocks.append(again)
+
+    def begun(self, block: Block, rows: int, items: Items) -> None:
+        """Book that the first `rows` messages of a stream's block were begun."""
+        if items is None or rows == 0:
+            return
+        ranges, singles, _ = self.receipt.items.setdefault(block.job, ([], [], []))
+        if isinstance(items, int):
+            ranges.append((items, rows))
+        else:
+            singles.extend(items[:rows])
+
+    def give_back(self, block: Block, payloads: list[Any], items: Items, rows: int) -> None:
+        """Give back the messages of a block from row `rows` on."""
+        pile = Pile(block.job, block.port, block.partition, block.entry)
+        pile.payloads = payloads[rows:]
+        if items is not None:
+            pile.items = list(range(items + rows, items + len(payloads))) if isinstance(items, int) else items[rows:]
+        pile.hops = block.hops
+        self.spills.append(pile)
+
+    # ---- shipping ------------------------------------------------------------------------------------------------
+
+    def _ship(self) -> None:
+        """Cut what leaves into blocks."""
+        receipt = self.receipt
+        for outbox in self.wiring.opened:
+            for pile in outbox.empty():
+                if not outbox.is_output:
+                    self.tally(pile.job).emitted += len(pile.payloads)
+                    self._added(pile)
+                blocks = self._cut(pile)
+                (receipt.outputs if outbox.is_output else receipt.blocks).extend(blocks)
+        self.wiring.opened.clear()
+        for pile in self.spills:
+            if not pile.entry:
+                self._added(pile)
+            receipt.blocks.extend(self._cut(pile))
+
+    def _added(self, pile: Pile) -> None:
+        if pile.items:
+            self.receipt.items.setdefault(pile.job, ([], [], []))[2].extend(pile.items)
+
+    def _cut(self, pile: Pile) -> list[Block]:
+        rows = self.slice.block_rows.get(pile.port, self.slice.default_rows)
+        try:
+            return list(self.packer.cut(pile, rows))
+        except SerializationError:
+            self._drop_bad(pile)
+            return list(self.packer.cut(pile, rows)) if pile.payloads else []
+
+    def _drop_bad(self, pile: Pile) -> None:
+        """Report the messages that cannot leave the process, and drop them from the pile."""
+        port = self.plan.ports[pile.port]
+        is_output = port.kind is PortKind.OUTPUT
+        senders = [s for s, t in self.plan.connections if t == port.path] if not is_output else [port.path]
+        bad = self.packer.bad_rows(pile.payloads)
+        for row, exc in bad.items():
+            shown = faults.safe_text(pile.payloads[row], faults.PAYLOAD_CHARS, repr)
+            error = SerializationError(
+                f"{' or '.join(senders)} emitted {shown}, which cannot leave the process: {exc}; "
+                f"emit plain data, or what is needed to make it again"
+            )
+            item = pile.items[row] if pile.items else None
+            routine, _, event = senders[0].partition(".")
+            failure = faults.failure(error, pile.job, routine, event, kind="serialization", item=item)
+            nothing = Block(pile.job, pile.port, pile.partition, 1, 0, 1, 0, False, "", self.packer.body([None], None)[1])
+            self.receipt.letters.append(Letter(failure, nothing))
+            if not is_output:
+                self.tally(pile.job).dead += 1
+            if item is None:
+                self.stop(pile.job, failure)
+        keep = [row for row in range(len(pile.payloads)) if row not in bad]
+        pile.items = [pile.items[row] for row in keep] if pile.items else []
+        pile.payloads = [pile.payloads[row] for row in keep]

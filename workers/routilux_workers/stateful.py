@@ -1,0 +1,429 @@
+"""Stateful routines: cells of state, waiting messages, and taking all of it back.
+
+A *cell* is the state of one job and key. An activation that raises leaves no trace in it. Cells that hold only plain values are
+copied before each activation. Others are kept as they were at the start of the slice: the first error makes the slice start
+over (`Redo`), this time with a copy before each activation.
+"""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from routilux_dist.errors import StateError, ValidationError
+from routilux_dist.flow import activation, merging
+from routilux_dist.flow.calls import handler_of, logic_of
+from routilux_dist.flow.routine import Routine
+from routilux_dist.flow.state import key_of
+from routilux_dist.plan.plan import RoutinePlan
+
+if TYPE_CHECKING:
+    from routilux_workers.activity import Activity
+
+_PLAIN = frozenset({int, float, complex, str, bytes, bool, type(None)})
+
+
+class Redo(BaseException):
+    """An activation has to be taken back that cannot be: start the slice over, carefully.
+
+    Not an `Exception`, so that no user code between here and the host can swallow it.
+    """
+
+
+class Cell:
+    """State of one job and key."""
+
+    __slots__ = ("key", "data", "queues", "merged", "fresh", "finished", "due")
+
+    def __init__(self, key: Any, data: dict[str, Any], queues: int) -> None:
+        self.key = key
+        self.data = data
+        #: Waiting messages per logic slot; unused for slots that merge.
+        self.queues: list[deque[Any]] = [deque() for _ in range(queues)]
+        #: Slot -> merged value.
+        self.merged: dict[str, Any] = {}
+        #: Merging logic slots with something new since the last activation.
+        self.fresh: set[str] = set()
+        self.finished = False
+        #: When a time-driven policy is due, or None.
+        self.due: float | None = None
+
+
+#: What a cell was like: (data, pickled?, queues, merged, fresh, finished, due).
+Before = tuple[Any, bool, list[deque[Any]], dict[str, Any], set[str], bool, "float | None"]
+
+
+class StatefulRoutine:
+    """A routine and its cells on this host."""
+
+    def __init__(
+        self, routine: Routine, plan: RoutinePlan, activity: Activity, now: Callable[[], float], emit: Callable[[Any], None]
+    ) -> None:
+        declared = routine._declared
+        self.routine, self.plan, self.activity, self.now = routine, plan, activity, now
+        #: Emits a returned value; for activations beyond the one that a message asks for.
+        self.emit = emit
+        self.policy = declared.policy
+        self.logic = logic_of(routine)
+        self.slots = [name for name, slot in declared.slots.items() if slot.handler is None]
+        self.merge = {name: slot.merge for name, slot in declared.slots.items()}
+        self.per_job = plan.scope == "job"
+        self.initial = declared.state.initial if declared.state is not None else {}
+        self.key = declared.state.key if declared.state is not None else None
+        self.has_state = declared.state is not None
+        self.plain_initial = all(type(v) in _PLAIN for v in self.initial.values())
+        #: Job ("" for scope "worker") -> key -> cell.
+        self.cells: dict[str, dict[Any, Cell]] = {}
+        self.attributes = routine.__dict__
+        #: Whether slices on this host may have to start over: some routine of it declares state. Set by the host.
+        self.track = self.has_state
+        #: Take a copy before each activation, whatever it costs.
+        self.careful = False
+        #: Cells touched by this slice, as they were before; None for cells that did not exist.
+        self.before: dict[tuple[str, Any], Before | None] = {}
+        #: The activation that runs, if it is not simply the message at hand: ("logic", key, arguments).
+        self.joined: tuple[Any, ...] | None = None
+        #: Logic calls since the last look, and change of waiting messages.
+        self.runs = 0
+        self.waiting = 0
+        #: Put back the state of the activation that runs; None when only `Redo` can.
+        self.restore: Callable[[], None] | None = None
+
+    # ---- messages ------------------------------------------------------------------------------------------------
+
+    def slot_call(self, name: str) -> Callable[[Any], Any]:
+        """Return what serves a slot: a function of one payload."""
+        slot = self.routine._declared.slots[name]
+        handler = handler_of(self.routine, slot)
+        merge = slot.merge
+        if handler is not None:
+            return self._handling(handler, name, merge)
+        assert self.logic is not None
+        direct = isinstance(self.policy, activation.Immediate) or (
+            isinstance(self.policy, activation.AllReady) and len(self.slots) == 1
+        )
+        if not direct:
+            return lambda payload: self._arrive(name, payload)
+        if len(self.slots) == 1:
+            return self._handling(self.logic, name, merge)
+        place, width, logic = self.slots.index(name), len(self.slots), self.logic
+
+        def spread(value: Any) -> Any:
+            arguments = [None] * width
+            arguments[place] = value
+            return logic(*arguments)
+
+        return self._handling(spread, name, merge)
+
+    def _handling(self, function: Callable[[Any], Any], name: str, merge: merging.Merge) -> Callable[[Any], Any]:
+        key, cell_of, attributes = self.key, self.cell, self.attributes
+
+        def handle(payload: Any) -> Any:
+            cell = cell_of(None if key is None else key_of(key, payload))
+            self._guard(cell)
+            if merge is not None:
+                payload = cell.merged[name] = merging.fold(merge, cell.merged.get(name, merging.EMPTY), payload)
+            attributes["state"] = cell.data
+            self.runs += 1
+            return function(payload)
+
+        return handle
+
+    def _arrive(self, name: str, payload: Any) -> None:
+        """A message for a slot that waits for others."""
+        cell = self.cell(None if self.key is None else key_of(self.key, payload))
+        self._touch(cell)
+        merge = self.merge[name]
+        if merge is None:
+            cell.queues[self.slots.index(name)].append(payload)
+            self.waiting += 1
+        else:
+            cell.merged[name] = merging.fold(merge, cell.merged.get(name, merging.EMPTY), payload)
+            cell.fresh.add(name)
+        try:
+            arguments = self._take(cell)
+        except BaseException:  # the user's policy function: the message is the one that failed
+            if merge is None:
+                cell.queues[self.slots.index(name)].pop()
+                self.waiting -= 1
+            raise
+        # One arrival completes at most one activation, whatever the policy: it was asked after each earlier one.
+        if arguments is not None:
+            self._run_logic(cell, arguments)
+
+    def run_again(self, payload: Any) -> Any:
+        """Serve the logic port: (key, arguments) of a call that failed before."""
+        key, arguments = payload
+        cell = self.cell(key)
+        self._guard(cell)
+        self.joined = (key, arguments)
+        self.attributes["state"] = cell.data
+        self.runs += 1
+        assert self.logic is not None
+        result = self.logic(*arguments)
+        self.joined = None
+        return result
+
+    def _run_logic(self, cell: Cell, arguments: list[Any]) -> None:
+        self._guard(cell)
+        self.joined = (cell.key, arguments)
+        self.attributes["state"] = cell.data
+        self.runs += 1
+        assert self.logic is not None
+        result = self.logic(*arguments)
+        if result is not None:
+            self.emit(result)
+        self.joined = None
+
+    # ---- policies ------------------------------------------------------------------------------------------------
+
+    def _take(self, cell: Cell) -> list[Any] | None:
+        """Take the arguments of the next activation out of the cell, or return None if it is not due."""
+        policy = self.policy
+        if isinstance(policy, activation.AllReady):
+            return self._one_each(cell) if self._ready(cell, 1) else None
+        if isinstance(policy, activation.Batch):
+            arguments = None
+            if self._ready(cell, policy.size):
+                cell.due = None
+                arguments = self._lists(cell, [policy.size] * len(self.slots))
+            self._arm(cell, policy.timeout)
+            return arguments
+        if isinstance(policy, activation.Every):
+            self._arm(cell, policy.seconds)
+            return None
+        assert isinstance(policy, activation.Custom)
+        return self._ask(cell, policy)
+
+    def _ready(self, cell: Cell, size: int) -> bool:
+        return all(
+            len(cell.queues[place]) >= size if self.merge[name] is None else name in cell.fresh
+            for place, name in enumerate(self.slots)
+        )
+
+    def _one_each(self, cell: Cell) -> list[Any]:
+        """Take the oldest message of each slot; merged slots give their value."""
+        arguments = []
+        for place, name in enumerate(self.slots):
+            if self.merge[name] is None:
+                arguments.append(cell.queues[place].popleft())
+                self.waiting -= 1
+            else:
+                cell.fresh.discard(name)
+                arguments.append(cell.merged[name])
+        return arguments
+
+    def _lists(self, cell: Cell, counts: list[int]) -> list[Any]:
+        """Take that many messages of each slot, as lists; merged slots give a list of their value if it is new."""
+        arguments: list[Any] = []
+        for place, name in enumerate(self.slots):
+            if self.merge[name] is None:
+                queue = cell.queues[place]
+                taken = [queue.popleft() for _ in range(min(counts[place], len(queue)))]
+                self.waiting -= len(taken)
+                arguments.append(taken)
+            else:
+                arguments.append([cell.merged[name]] if name in cell.fresh else [])
+                cell.fresh.discard(name)
+        return arguments
+
+    def _ask(self, cell: Cell, policy: activation.Custom) -> list[Any] | None:
+        views = {name: activation.SlotView(name, tuple(q)) for name, q in zip(self.slots, cell.queues)}
+        answer = policy.decide(views)
+        if not answer:
+            return None
+        if answer is True:
+            counts = [len(q) for q in cell.queues]
+        else:
+            unknown = set(answer) - set(self.slots)
+            if unknown:
+                raise ValidationError(
+                    f"routine {self.plan.id!r}: its activation policy asks for slot {sorted(unknown)[0]!r}; "
+                    f"it has {', '.join(self.slots)}"
+                )
+            counts = [min(int(answer.get(name, 0)), len(q)) for name, q in zip(self.slots, cell.queues)]
+        # Taking nothing would ask for ever.
+        return self._lists(cell, counts) if any(counts) else None
+
+    def _arm(self, cell: Cell, seconds: float | None) -> None:
+        if seconds is None or cell.due is not None or not self._waits(cell):
+            return
+        cell.due = self.now() + seconds
+        a = self.activity
+        a.receipt.wakes.append((a.job_id, self.plan.wake_port, -1, seconds))
+
+    @staticmethod
+    def _waits(cell: Cell) -> bool:
+        return bool(cell.fresh) or any(cell.queues)
+
+    # ---- ends and alarms -----------------------------------------------------------------------------------------
+
+    def due_cells(self) -> Iterator[Cell]:
+        """Yield the job's cells whose time has come; arm the others again."""
+        for cell in list(self.cells.get(self._home(), {}).values()):
+            if cell.due is None:
+                continue
+            if cell.due <= self.now() + 0.001:
+                yield cell
+            else:
+                a = self.activity
+                a.receipt.wakes.append((a.job_id, self.plan.wake_port, -1, cell.due - self.now()))
+
+    def ending_cells(self) -> Iterator[Cell]:
+        """Yield the job's cells; an unkeyed routine has one even if nothing came."""
+        if self.key is None:
+            self.cell(None)
+        yield from list(self.cells.get(self._home(), {}).values())
+
+    def flush(self, cell: Cell) -> None:
+        """Run logic once with what waits, as lists."""
+        if not self._waits(cell):
+            return
+        size = self.policy.size if isinstance(self.policy, activation.Batch) else None
+        counts = [len(q) if size is None else min(size, len(q)) for q in cell.queues]
+        cell.due = None
+        self._touch(cell)
+        self._run_logic(cell, self._lists(cell, counts))
+
+    def finish(self, cell: Cell) -> Any:
+        """Run the user's `finish` once."""
+        if cell.finished or not self.plan.has_finish:
+            return None
+        self._guard(cell)
+        self.joined = None
+        self.attributes["state"] = cell.data
+        self.runs += 1
+        result = self.routine.finish()
+        cell.finished = True
+        if self.plan.scope == "worker":
+            cell.finished = False  # the next job finishes it again
+        return result
+
+    def forget(self, job: str) -> None:
+        """Drop the state of a job that has ended."""
+        if self.per_job:
+            self.cells.pop(job, None)
+
+    # ---- cells ---------------------------------------------------------------------------------------------------
+
+    def _home(self) -> str:
+        return self.activity.job_id if self.per_job else ""
+
+    def cell(self, key: Any) -> Cell:
+        """Return the cell of the running job and a key; make it if need be."""
+        home = self.activity.job_id if self.per_job else ""
+        cells = self.cells.get(home)
+        if cells is None:
+            cells = self.cells[home] = {}
+        cell = cells.get(key)
+        if cell is None:
+            data = dict(self.initial) if self.plain_initial else copy.deepcopy(self.initial)
+            cell = cells[key] = Cell(key, data, len(self.slots))
+            if self.track:
+                self.before.setdefault((home, key), None)
+        return cell
+
+    def _touch(self, cell: Cell) -> None:
+        """Note what the cell was like when the slice began."""
+        if not self.track:
+            return
+        place = (self._home(), cell.key)
+        if place not in self.before:
+            self.before[place] = self._picture(cell)
+
+    def _picture(self, cell: Cell) -> Before:
+        plain = all(type(v) in _PLAIN for v in cell.data.values())
+        data = dict(cell.data) if plain else _freeze(cell.data, self.plan.id)
+        queues = [deque(q) for q in cell.queues]
+        return data, not plain, queues, dict(cell.merged), set(cell.fresh), cell.finished, cell.due
+
+    def _guard(self, cell: Cell) -> None:
+        """Make it possible to take back what follows."""
+        self.joined = None
+        self._touch(cell)
+        if not self.has_state:
+            merged = dict(cell.merged) if cell.merged else None
+
+            def back() -> None:
+                if merged is not None:
+                    cell.merged = merged
+
+            self.restore = back if merged is not None else _nothing
+            return
+        data = cell.data
+        for value in data.values():
+            if type(value) not in _PLAIN:
+                if not self.careful:
+                    self.restore = None
+                    return
+                frozen = _freeze(data, self.plan.id)
+                merged_then = dict(cell.merged)
+
+                def thaw() -> None:
+                    cell.data, cell.merged = pickle.loads(frozen), merged_then
+
+                self.restore = thaw
+                return
+        shallow = dict(data)
+        merged_before = dict(cell.merged) if cell.merged else cell.merged
+
+        def put_back() -> None:
+            cell.data, cell.merged = shallow, merged_before
+
+        self.restore = put_back
+
+    def take_back(self) -> None:
+        """Undo what the failed activation did to its cell.
+
+        Raises:
+            Redo: Only starting over can.
+        """
+        if self.restore is None:
+            raise Redo
+        self.restore()
+        self.restore = _nothing
+
+    def begin(self) -> None:
+        """A slice begins."""
+        self.before.clear()
+        self.restore = _nothing
+
+    def rewind(self) -> None:
+        """Put every cell back to where it was when the slice began."""
+        for (home, key), before in self.before.items():
+            if before is None:
+                self.cells.get(home, {}).pop(key, None)
+                continue
+            cell = self.cells[home][key]
+            data, pickled, queues, merged, fresh, finished, due = before
+            cell.data = pickle.loads(data) if pickled else data
+            cell.queues, cell.merged, cell.fresh, cell.finished, cell.due = queues, merged, fresh, finished, due
+        self.begin()
+        self.runs = self.waiting = 0
+        self.careful = True
+
+
+def _nothing() -> None:
+    """Nothing has to be put back."""
+
+
+def _freeze(data: dict[str, Any], routine_id: str) -> bytes:
+    try:
+        return pickle.dumps(data, protocol=5)
+    except Exception as exc:
+        names = [name for name, value in data.items() if not _pickles(value)]
+        raise StateError(
+            f"routine {routine_id!r}: state {', '.join(names) or '?'} cannot be pickled ({exc}); state has to be plain data, "
+            f"so that it can be saved and put back: keep resources in open() instead"
+        ) from exc
+
+
+def _pickles(value: Any) -> bool:
+    try:
+        pickle.dumps(value)
+    except Exception:
+        return False
+    return True

@@ -1,0 +1,165 @@
+"""The loop that runs messages: each entry message and all that follows from it in this host, before the next one.
+
+Everything here runs once per message. There is no lock, no log and no copy on the way.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+from routilux_dist.wire import codec
+from routilux_dist.wire.block import Block
+from routilux_workers import blame
+from routilux_workers.stateful import Redo
+
+if TYPE_CHECKING:
+    from routilux_workers.host import Host
+    from routilux_workers.steps import Step
+
+#: (step, payload, hops)
+Message = tuple["Step", Any, int]
+
+
+def run(host: Host) -> None:
+    """Run the blocks of the host's slice, in order, until the budget is spent."""
+    queued: deque[Message] = deque()
+    job, roots = "", 0
+    blocks = host.slice.blocks
+    for place, (block_id, block) in enumerate(blocks):
+        if place and perf_counter() >= host.deadline and not queued:
+            host.receipt.untouched.extend(b for b, _ in blocks[place:])
+            break
+        if block.job != job:
+            if job:
+                host.settle_job(job, roots)
+            job, roots = block.job, 0
+        if job in host.receipt.stopped:
+            continue
+        host.activity.enter(block_id, block, host.note(job))
+        if block.rows == 0:
+            _end(host, block)
+        elif host.fifo and not block.entry and block.attempt == 1:
+            # What is left of an earlier slice's queue: line it up before anything is taken from it.
+            step = host.wiring.steps[block.port]
+            rows = codec.unpack(block.body).payloads
+            queued.extend((step, payload, block.hops) for payload in rows)
+            roots += len(rows)
+            following = blocks[place + 1][1] if place + 1 < len(blocks) else None
+            if following is None or following.entry or following.attempt > 1 or following.rows == 0:
+                _drain(host, queued, None)
+        else:
+            roots += _run_block(host, block)
+    if job:
+        host.settle_job(job, roots)
+
+
+def _run_block(host: Host, block: Block) -> int:
+    """Run the rows of a block; return how many were begun."""
+    activity, step = host.activity, host.wiring.steps[block.port]
+    payloads, items = codec.unpack(block.body)
+    started = perf_counter()
+    queue: deque[Message] = deque()
+    hops, attempt = block.hops, block.attempt
+    stopped = host.receipt.stopped
+    row = 0
+    for row, payload in enumerate(payloads):
+        activity.row = row
+        activity.ordinal = 0
+        activity.attempt = attempt
+        if items is not None:
+            activity.item = items + row if isinstance(items, int) else items[row]
+        late = _drain(host, queue, (step, payload, hops))
+        if late or block.job in stopped:
+            break
+    begun = row + 1
+    host.begun(block, begun, items)
+    if begun < len(payloads) and block.job not in stopped:
+        host.give_back(block, payloads, items, begun)
+    _cost(host, block.port, begun, perf_counter() - started)
+    return begun
+
+
+def _drain(host: Host, queue: deque[Message], first: Message | None) -> bool:
+    """Run messages until the queue is empty or time is up; return whether it is up."""
+    activity, touched, deadline, fifo = host.activity, host.touched, host.deadline, host.fifo
+    local, boxed, writes, traces = activity.local, activity.boxed, activity.writes, activity.traces
+    take = queue.popleft if fifo else queue.pop
+    max_hops, clock = host.max_hops, perf_counter
+    message = first if first is not None else take()
+    while True:
+        step, payload, hops = message
+        activity.step = step
+        activity.depth = hops + 1
+        try:
+            if hops > max_hops:
+                raise blame.TooFar(hops)
+            result = step.call(payload)
+            if result is not None:
+                step.returned(result)
+        except Redo:
+            raise
+        except BaseException as exc:  # user code may raise anything, SystemExit included: it is one message's affair
+            blame.fail(host, activity, step, payload, hops, exc)
+        if not step.count:
+            touched.append(step)
+        step.count += 1
+        if writes or traces:
+            activity.commit_data()
+        if boxed:
+            for outbox, sent, depth in boxed:
+                outbox.add(activity, sent, depth)
+            boxed.clear()
+        activity.ordinal += 1
+        activity.attempt = 1
+        if local:
+            if len(local) == 1 and not (fifo and queue):
+                message = local.pop()
+                if clock() < deadline:
+                    continue
+                queue.append(message)
+            else:
+                queue.extend(local if fifo else reversed(local))
+            local.clear()
+        if not queue:
+            return clock() >= deadline
+        if clock() >= deadline or activity.job_id in host.receipt.stopped:
+            if activity.job_id not in host.receipt.stopped:
+                for left in queue if fifo else reversed(queue):
+                    host.spill(*left)
+            queue.clear()
+            return True
+        message = take()
+
+
+def _end(host: Host, block: Block) -> None:
+    """Serve a control block: flush what waits, then finish; or only what is due."""
+    stateful, flush, finish = host.wiring.endings[block.port]
+    host.ending_port = block.port
+    queue: deque[Message] = deque()
+    only = codec.unpack(block.body).payloads[0]
+    if only is not None:  # one cell's finish, tried again
+        queue.append((finish, stateful.cell(only[0]), block.hops))
+    elif block.port == stateful.plan.wake_port:
+        for cell in stateful.due_cells():
+            queue.append((flush, cell, block.hops))
+    else:
+        for cell in stateful.ending_cells():
+            if stateful.plan.flushes:
+                # As often as it takes: a batch is at most its size.
+                waiting = max((len(q) for q in cell.queues), default=0)
+                size = getattr(stateful.policy, "size", max(waiting, 1))
+                times = -(-waiting // size) if waiting else int(bool(cell.fresh))
+                queue.extend((flush, cell, block.hops) for _ in range(times))
+            if stateful.plan.has_finish:
+                queue.append((finish, cell, block.hops))
+    if not host.fifo:
+        queue.reverse()
+    if queue:
+        _drain(host, queue, None)
+
+
+def _cost(host: Host, port: int, rows: int, seconds: float) -> None:
+    before = host.receipt.costs.get(port, (0, 0.0))
+    host.receipt.costs[port] = (before[0] + rows, before[1] + seconds)

@@ -1,0 +1,181 @@
+"""Builds what a host runs: a step for each port of its group, and the way from every event to who receives it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from routilux_dist.flow.calls import functions, handler_of, is_async, logic_of
+from routilux_dist.flow.functions import FunctionRoutine
+from routilux_dist.flow.handling import ErrorHandler, ErrorStrategy
+from routilux_dist.flow.routine import Routine
+from routilux_dist.plan.plan import GroupKind, Plan, PortKind, RoutinePlan
+from routilux_workers.activity import Activity
+from routilux_workers.outbox import KeyedOutbox, Outbox
+from routilux_workers.stateful import StatefulRoutine
+from routilux_workers.steps import Routes, Step, as_call, make_emit, make_returned
+from routilux_workers.timing import Watchdog
+from routilux_workers.waiting import Loop
+
+
+class Wiring:
+    """Steps, outboxes and stateful routines of a host.
+
+    Args:
+        plan: The plan.
+        routines: Copies of all routines of the flow; those of other groups are only asked for their state's key.
+        group: Index of the host's group.
+        partition: Home that the host is.
+        partitions: Number of homes, by group index.
+        activity: The host's activity; effects of steps go there.
+        loop: Waits for async functions where they are served one by one.
+        flow_handler: What to do about errors of routines without a handler of their own.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        routines: Mapping[str, Routine],
+        group: int,
+        partition: int,
+        partitions: Mapping[int, int],
+        activity: Activity,
+        loop: Loop,
+        flow_handler: ErrorHandler | None,
+    ) -> None:
+        self.plan, self.routines, self.activity, self.loop = plan, routines, activity, loop
+        self.group = plan.groups[group]
+        self.partition, self.partitions = partition, partitions
+        self.default_handler = flow_handler if flow_handler is not None else ErrorHandler()
+        self.watchdog = Watchdog()
+        self.steps: dict[int, Step] = {}
+        self.stateful: list[StatefulRoutine] = []
+        #: Finish or wake port -> (stateful routine, step that flushes, step that finishes).
+        self.endings: dict[int, tuple[StatefulRoutine, Step, Step]] = {}
+        #: Outboxes by port, and those that hold something.
+        self.outboxes: dict[int, Outbox] = {}
+        self.opened: list[Outbox] = []
+        for routine_id in self.group.routines:
+            self._add(plan.routines[routine_id], routines[routine_id])
+        self._connect()
+
+    def _add(self, plan: RoutinePlan, routine: Routine) -> None:
+        handler = self._handler(routine)
+        stateful: StatefulRoutine | None = None
+        if plan.stateful:
+            logic_step = self._step(plan, routine, handler, plan.logic_port, "logic")
+            stateful = StatefulRoutine(routine, plan, self.activity, time.monotonic, logic_step.returned)
+            self.stateful.append(stateful)
+            logic_step.call = self._finished(routine, stateful.run_again)
+            stateful.logic = self._finished_logic(routine, stateful.logic)
+            logic_step.stateful = stateful
+        for name, port in plan.slots.items():
+            step = self._step(plan, routine, handler, port, name)
+            if stateful is not None:
+                step.stateful, step.call = stateful, self._finished(routine, stateful.slot_call(name))
+            else:
+                self._stateless(plan, routine, step)
+        if stateful is not None:
+            flush = self._step(plan, routine, handler, plan.wake_port, "logic")
+            finish = self._step(plan, routine, handler, plan.finish_port, "finish")
+            flush.call, finish.call = stateful.flush, self._finished(routine, stateful.finish)
+            for control in (flush, finish):
+                control.control, control.stateful = True, stateful
+            self.endings[plan.finish_port] = self.endings[plan.wake_port] = (stateful, flush, finish)
+
+    def _handler(self, routine: Routine) -> ErrorHandler:
+        declared = routine._declared
+        if declared.handler is not None:
+            return declared.handler
+        if declared.options.retries is not None:
+            return ErrorHandler(ErrorStrategy.RETRY, max_retries=declared.options.retries)
+        return self.default_handler
+
+    def _step(self, plan: RoutinePlan, routine: Routine, handler: ErrorHandler, port: int, slot: str) -> Step:
+        step = self.steps[port] = Step(port, slot, plan.id, plan.index, handler)
+        step.returned = make_returned(step, routine, self.activity)
+        return step
+
+    def _stateless(self, plan: RoutinePlan, routine: Routine, step: Step) -> None:
+        slot = routine._declared.slots[step.slot]
+        function = handler_of(routine, slot)
+        if function is not None:
+            call = as_call(function, plan.id, single=True)
+        else:
+            function = logic_of(routine)
+            assert function is not None, f"{plan.id}.{step.slot} has no code; validate() reports that"
+            names = [n for n, s in routine._declared.slots.items() if s.handler is None]
+            if len(names) == 1:
+                call = as_call(function, plan.id, single=not isinstance(routine, FunctionRoutine))
+            else:  # immediate(): the other slots get None
+                call = _spread(function, names.index(step.slot), len(names))
+        if self.group.is_async:
+            step.call, step.timeout = call, routine._declared.options.timeout
+        else:
+            step.call = self._finished(routine, call)
+
+    def _finished(self, routine: Routine, call: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        """Wrap a call so that it is over when it returns: async functions are waited for, time-outs are kept."""
+        if any(is_async(f) for f in (*functions(routine), routine.finish)):
+            call = self.loop.waiting(call)
+        timeout = routine._declared.options.timeout
+        return call if timeout is None else self.watchdog.guard(call, timeout, routine.label)
+
+    def _finished_logic(self, routine: Routine, logic: Callable[..., Any] | None) -> Callable[..., Any] | None:
+        # Logic that a stateful routine calls itself, beyond the call that a step makes.
+        if logic is None or not is_async(logic):
+            return logic
+        return self.loop.waiting(logic)
+
+    def _connect(self) -> None:
+        track = any(s.has_state for s in self.stateful)
+        for stateful in self.stateful:
+            stateful.track = track
+        routes: dict[str, Routes] = {}
+        for routine_id in self.group.routines:
+            events = self.plan.routines[routine_id].events
+            routes[routine_id] = {event: self._targets(ports) for event, ports in events.items()}
+        for step in self.steps.values():
+            step.routes = routes[step.routine_id]
+        if not self.group.is_async:  # there, activations interleave and each finds its own activity
+            for routine_id in self.group.routines:
+                self.routines[routine_id].__dict__["emit"] = make_emit(routine_id, routes[routine_id], self.activity)
+
+    def _targets(self, ports: tuple[int, ...]) -> tuple[tuple[Step, ...], tuple[Outbox, ...]]:
+        local: list[Step] = []
+        outboxes: list[Outbox] = []
+        for port in ports:
+            target = self.plan.ports[port]
+            here = target.group == self.group.index
+            if here and (self.group.kind is GroupKind.SOLO or not self.plan.routines[target.routine].stateful):
+                local.append(self.steps[port])
+            else:
+                outboxes.append(self.outbox(port))
+        return tuple(local), tuple(outboxes)
+
+    def outbox(self, port: int) -> Outbox:
+        """Return the outbox of a port; there is one for all events that lead to it."""
+        if port in self.outboxes:
+            return self.outboxes[port]
+        target = self.plan.ports[port]
+        routine = self.plan.routines[target.routine]
+        if target.kind is PortKind.OUTPUT or not routine.stateful or self.group.kind is GroupKind.SOLO:
+            outbox = Outbox(port, target.kind is PortKind.OUTPUT, self.opened)
+        else:
+            state = self.routines[target.routine]._declared.state
+            outbox = KeyedOutbox(
+                port,
+                self.opened,
+                key=state.key if state is not None else None,
+                partitions=self.partitions.get(target.group, 1),
+                per_job=routine.scope == "job",
+                home=(self.partition, self.steps[port]) if target.group == self.group.index else None,
+            )
+        self.outboxes[port] = outbox
+        return outbox
+
+
+def _spread(function: Callable[..., Any], place: int, width: int) -> Callable[[Any], Any]:
+    before, after = (None,) * place, (None,) * (width - place - 1)
+    return lambda value: function(*before, value, *after)

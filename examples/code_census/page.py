@@ -106,8 +106,8 @@ def _deepest(functions: Sequence[dict[str, Any]]) -> str:
 def _duplicates(duplicates: dict[str, Any]) -> str:
     count = f"{plural(duplicates['functions'], 'function')} in {plural(duplicates['groups'], 'group')}"
     note = (
-        f"{count} that reach over several files; names and constants may differ. These repeat the most lines. Likeness is "
-        "that of the copy that differs most from the longest."
+        f"{count} that reach over several files; names and constants may differ. These repeat the most lines. Likeness "
+        "is that of the copy that differs most from the longest."
     )
     heads = [_head("repeated lines"), _head("functions"), _head("likeness"), "<th>where</th>"]
     rows = (

@@ -25,17 +25,26 @@ def told(error: BaseException | str, *words: str) -> None:
     assert not missing, f"{missing} not in: {error}"
 
 
-def one_is_wrong(runtime: rd.Runtime, routine: Any, wrong: Any, right: Sequence[Any]) -> tuple[str, list[Any]]:
+def one_is_wrong(
+    runtime: rd.Runtime, make: Callable[[], Any], wrong: Any, right: Sequence[Any]
+) -> tuple[str, list[Any]]:
     """Send one wrong message among right ones, once with STOP and once with CONTINUE.
+
+    Args:
+        runtime: Where to run.
+        make: Gives the routine that does not like the wrong message.
+        wrong: Its payload.
+        right: Payloads of the others.
 
     Returns:
         The root cause with which STOP fails the job; what the right messages gave under CONTINUE.
     """
-    flow = build({"each": each, "strict": routine}, "each -> strict")
+    flow = build({"each": each, "strict": make()}, "each -> strict")
     error = failure(ended(runtime, flow, [*right, wrong]))
     told(error, "strict", flow.name)
 
-    flow.set_error_handler(rd.ErrorHandler(rd.ErrorStrategy.CONTINUE))
+    lenient = rd.ErrorHandler(rd.ErrorStrategy.CONTINUE)
+    flow = build({"each": each, "strict": make()}, "each -> strict", error_handler=lenient)
     job = completed(runtime, flow, [right[0], wrong, *right[1:]])
     assert [letter.payload for letter in job.dead_letters] == [wrong]
     return root_cause(error), job.result(timeout=0)["strict.output"]
@@ -56,26 +65,26 @@ def one_is_wrong(runtime: rd.Runtime, routine: Any, wrong: Any, right: Sequence[
     ids=["number", "none", "list", "missing", "unknown"],
 )
 def test_a_payload_that_does_not_fit_the_parameters(runtime: rd.Runtime, wrong: Any, words: tuple[str, ...]) -> None:
-    cause, outputs = one_is_wrong(runtime, area, wrong, [{"width": 1, "height": 2}, {"width": 2, "height": 2}])
+    cause, outputs = one_is_wrong(runtime, lambda: area, wrong, [{"width": 1, "height": 2}, {"width": 2, "height": 2}])
     told(cause, "ValidationError", "area", *words)
     assert sorted(outputs) == ["2 m2", "4 m2"]
 
 
 def test_a_payload_of_the_wrong_type(runtime: rd.Runtime) -> None:
-    cause, outputs = one_is_wrong(runtime, increment, "text", [1, 2, 3])
+    cause, outputs = one_is_wrong(runtime, lambda: increment, "text", [1, 2, 3])
     told(cause, "TypeError")
     assert sorted(outputs) == [2, 3, 4]
 
 
 @pytest.mark.parametrize("wrong", [{"other": 1}, 7], ids=["no such field", "no fields"])
 def test_a_payload_without_the_key_of_the_state(runtime: rd.Runtime, wrong: Any) -> None:
-    cause, outputs = one_is_wrong(runtime, CountByKey(), wrong, [{"key": "a"}, {"key": "b"}])
+    cause, outputs = one_is_wrong(runtime, CountByKey, wrong, [{"key": "a"}, {"key": "b"}])
     told(cause, "ValidationError", "'key'")
     assert sorted(outputs) == [("a", 1), ("b", 1)]
 
 
 def test_a_key_of_a_type_that_cannot_be_a_key(runtime: rd.Runtime) -> None:
-    cause, outputs = one_is_wrong(runtime, CountByKey(), {"key": ["a", "list"]}, [{"key": "a"}, {"key": "b"}])
+    cause, outputs = one_is_wrong(runtime, CountByKey, {"key": ["a", "list"]}, [{"key": "a"}, {"key": "b"}])
     told(cause, "ValidationError", "list", "key", "str", "tuple")
     assert sorted(outputs) == [("a", 1), ("b", 1)]
 
@@ -96,13 +105,13 @@ def listed(x):
 
 
 def test_emit_on_an_unknown_event(runtime: rd.Runtime) -> None:
-    cause, outputs = one_is_wrong(runtime, Misspelt(), 3, [2, 4])
+    cause, outputs = one_is_wrong(runtime, Misspelt, 3, [2, 4])
     told(cause, "ConfigurationError", "'outptu'", "did you mean", "'output'")
     assert sorted(outputs) == [2, 4]
 
 
 def test_writing_an_attribute_while_running(runtime: rd.Runtime) -> None:
-    cause, outputs = one_is_wrong(runtime, Hoarder(), 3, [2, 4])
+    cause, outputs = one_is_wrong(runtime, Hoarder, 3, [2, 4])
     told(cause, "StateError", "counter", "self.state", "job data")
     assert sorted(outputs) == [2, 4]
 

@@ -35,6 +35,14 @@ def test_run_gives_up_after_its_timeout(backend: str, tmp_path: Path) -> None:
     (tmp_path / "open").touch()
 
 
+def test_a_flow_that_grew_between_two_runs_runs_as_it_is_now(backend: str) -> None:
+    flow = build({"double": double})
+    assert flow.run(1, backend=backend, timeout=WAIT) == {"double.output": [2]}
+    flow.add_routine(increment, "increment")
+    flow.pipe("double", "increment")
+    assert flow.run(1, backend=backend, timeout=WAIT) == {"increment.output": [3]}
+
+
 def test_execute_and_wait(backend: str) -> None:
     flow = build({"each": each, "double": double}, "each -> double")
     job = flow.execute("each", entry_params=[1, 2], backend=backend)

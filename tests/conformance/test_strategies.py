@@ -151,7 +151,7 @@ def test_retry_on_limits_what_is_tried_again(runtime: rd.Runtime) -> None:
     handler = quick_retry(5, retry_on=(ConnectionError,), exhausted=CONTINUE)
     flow = build({"each": each, "flaky": Flaky(), "risky": Risky()}, "each -> flaky")
     flow.set_error_handler(handler)
-    job = completed(runtime, flow, [{"name": "back", "ok_at": 4}])
+    job = completed(runtime, flow, [{"name": "back", "ok_at": 4}], entry="each.input")
     assert job.result(timeout=0)["flaky.output"] == [("back", 4)]
     [letter] = completed(runtime, flow, 3, entry="risky.input").dead_letters
     assert letter.attempts == 1

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 import routilux_dist as rd
 from tests.conformance.routines.basic import double, each, same
-from tests.conformance.routines.faulty import Flaky, Risky, RiskyTwice, fails_once
-from tests.conformance.routines.waiting import Either
-from tests.conformance.support import build, completed, ended, errors_of, failure, root_cause
+from tests.conformance.routines.faulty import Flaky, NeedsSign, Risky, RiskyTwice, fails_once
+from tests.conformance.routines.waiting import Either, mark
+from tests.conformance.support import WAIT, Running, build, completed, ended, errors_of, eventually, failure, root_cause
 
 STOP, CONTINUE, SKIP, RETRY = (rd.ErrorStrategy[name] for name in ("STOP", "CONTINUE", "SKIP", "RETRY"))
 LEVELS = pytest.mark.parametrize("level", ["routine", "flow"])
@@ -139,6 +140,20 @@ def test_retry_exhausted_skip(runtime: rd.Runtime, level: str) -> None:
     job = completed(runtime, flow, [hopeless, {"name": "fine", "ok_at": 2}])
     assert sorted(job.result(timeout=0)["sink.output"], key=repr) == [("fine", 2), hopeless]
     assert len(job.dead_letters) == 0
+
+
+def test_a_message_that_waits_for_its_retry_holds_no_worker(backend: str, tmp_path: Path) -> None:
+    """The only worker has to do something else before the retry can succeed."""
+    needy = NeedsSign()
+    needy.set_error_handler(quick_retry(600, retry_backoff=1.0, max_delay=0.05))
+    flow = build({"needy": needy, "mark": mark})
+    with rd.Runtime(backend=backend, max_workers=1) as runtime:
+        running = Running(runtime, flow)
+        job = running.post("needy.input", {"folder": str(tmp_path)}, close=False)
+        eventually((tmp_path / "tried").exists, "the first attempt")
+        running.post("mark.input", {"folder": str(tmp_path), "name": "sign"}, job_id=job.job_id, close=False)
+        job.close()
+        assert job.result(timeout=WAIT) == {"needy.output": ["saw the sign"], "mark.output": ["sign"]}
 
 
 def test_no_retries_means_one_attempt(runtime: rd.Runtime) -> None:

@@ -69,10 +69,10 @@ Spec = tuple[Node, ...]
 
 
 def random_spec(pick: Pick, *, most_nodes: int = 8, stateless: bool = False) -> Spec:
-    """Choose a flow of 2 to ``most_nodes`` nodes; ``stateless`` leaves out those that collect."""
+    """Choose a flow of 3 to ``most_nodes`` nodes; ``stateless`` leaves out those that collect."""
     kinds = [name for name, kind in KINDS.items() if kind.stateless or not stateless]
     nodes = [Node("source", 0, 0)]
-    for _ in range(pick(1, most_nodes - 1)):
+    for _ in range(pick(2, most_nodes - 1)):
         ports = [(i, event) for i, node in enumerate(nodes) for event in events_of(node)]
         kind = kinds[pick(0, len(kinds) - 1)]
         sources = tuple(frozenset(ports[pick(0, len(ports) - 1)] for _ in range(pick(1, 2))) for _ in KINDS[kind].slots)

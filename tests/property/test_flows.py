@@ -31,7 +31,7 @@ settings.register_profile(
 CI = settings.get_profile("ci")
 
 NUMBERS = st.integers(0, MODULUS - 1)
-ITEMS = st.one_of(st.lists(NUMBERS, max_size=3), st.lists(NUMBERS, min_size=4, max_size=40))
+ITEMS = st.one_of(st.lists(NUMBERS, max_size=3), st.lists(NUMBERS, min_size=10, max_size=50))
 KNOBS = st.tuples(st.sampled_from([1, 2, 3]), st.sampled_from([1e-9, 0.0005, 0.08]), st.sampled_from([1, 3, 8192]))
 
 

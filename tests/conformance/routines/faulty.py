@@ -174,6 +174,21 @@ def needs_file(path):
     return Path(path).read_text()
 
 
+class NeedsSign(rd.Routine):
+    """Notes that it tried, and fails until somebody has given the sign; payload {folder}."""
+
+    def setup(self) -> None:
+        self.add_slot("input")
+        self.add_event("output")
+
+    def logic(self, x: dict[str, str]) -> None:
+        folder = Path(x["folder"])
+        (folder / "tried").touch()
+        if not (folder / "sign").exists():
+            raise FileNotFoundError("no sign yet")
+        self.emit("output", "saw the sign")
+
+
 class Unpicklable(Exception):
     """Carries something that no process boundary lets through."""
 

@@ -1,15 +1,14 @@
-"""`compile(flow) -> Plan`: the passes, in order."""
+"""`prepare(flow) -> Plan`: check, then the passes, in order."""
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 
+from routilux_dist.compiler.check import check_draft
 from routilux_dist.compiler.draft import Draft
-from routilux_dist.compiler.facts import look
 from routilux_dist.compiler.grouping import group
 from routilux_dist.compiler.numbering import number, stage
-from routilux_dist.compiler.order import components
+from routilux_dist.compiler.scan import scan
 from routilux_dist.errors import ConfigurationError
 from routilux_dist.flow.model import FlowModel
 from routilux_dist.plan.plan import Plan
@@ -17,29 +16,43 @@ from routilux_dist.plan.plan import Plan
 Pass = Callable[[Draft], Draft]
 
 
-def scan(draft: Draft) -> Draft:
-    """The pass: look at every routine and at the shape of the graph."""
-    facts = {routine_id: look(routine_id, routine) for routine_id, routine in draft.flow.routines.items()}
-    successors: dict[str, dict[str, None]] = {routine_id: {} for routine_id in facts}
-    for c in draft.flow.connections:
-        successors[c.source][c.target] = None
-    ordered = {routine_id: tuple(targets) for routine_id, targets in successors.items()}
-    found = tuple(tuple(c) for c in components(ordered))
-    return dataclasses.replace(draft, facts=facts, successors=ordered, components=found)
-
-
 #: Order matters: each pass needs what the ones before it filled in.
 PASSES: tuple[Pass, ...] = (scan, group, number, stage)
 
 
-def compile_flow(flow: FlowModel, warnings: tuple[str, ...] = ()) -> Plan:
-    """Compile a flow that has been validated.
+def prepare(flow: FlowModel, *, ship: bool = True, need_entry: bool = True) -> Plan:
+    """Check a flow and compile it. Linear in the number of routines and connections.
 
-    Linear in the number of routines and connections.
+    Args:
+        flow: The flow.
+        ship: Whether its routines have to travel to other processes.
+        need_entry: Whether messages enter at its entry; else they may be posted to any routine that nobody feeds.
+
+    Raises:
+        ConfigurationError: It has faults; `problems` lists them all.
     """
-    draft = Draft(flow=flow)
-    for one in PASSES:
+    draft = scan(Draft(flow=flow))
+    report = check_draft(draft, ship=ship, need_entry=need_entry)
+    if report.faults:
+        count = "a fault" if len(report.faults) == 1 else f"{len(report.faults)} faults"
+        listed = "\n".join(f"  {number}. {fault}" for number, fault in enumerate(report.faults, 1))
+        raise ConfigurationError(f"flow {flow.name!r} has {count}:\n{listed}", problems=report.faults)
+    return _plan(_run(PASSES[1:], draft), report.warnings)
+
+
+def compile_flow(flow: FlowModel, warnings: tuple[str, ...] = ()) -> Plan:
+    """Compile a flow that has been checked."""
+    return _plan(_run(PASSES, Draft(flow=flow)), warnings)
+
+
+def _run(passes: tuple[Pass, ...], draft: Draft) -> Draft:
+    for one in passes:
         draft = one(draft)
+    return draft
+
+
+def _plan(draft: Draft, warnings: tuple[str, ...]) -> Plan:
+    flow = draft.flow
     return Plan(
         flow=flow.name,
         mode=str(flow.execution_mode),

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Hashable, Mapping
 from typing import Any
 
 from routilux_dist.compiler.draft import Draft
@@ -52,9 +53,8 @@ def place_of(facts: Facts) -> tuple[Place, tuple[str, ...]]:
     return (GroupKind.TASKS, needs, 0, 1, False), ()
 
 
-def why_apart(source: Facts, target: Facts) -> str:
-    """Return why what `source` emits to `target` changes places, "" if it need not."""
-    a, b = place_of(source)[0], place_of(target)[0]
+def why_apart(source: Facts, target: Facts, a: Place, b: Place) -> str:
+    """Return why what `source` (placed at `a`) emits to `target` (placed at `b`) changes places, "" if it need not."""
     if target.stateful:
         if a[0] is GroupKind.SHARDS and a == b and not (source.keyed or target.keyed):
             return "" if source.scope == target.scope else "their state has different scopes"
@@ -71,21 +71,48 @@ def why_apart(source: Facts, target: Facts) -> str:
 
 
 def describe(needs: Needs) -> str:
-    """Return needs in words, such as "1 CPU, 2 GPU"."""
-    return ", ".join(f"{amount:g} {name}" for name, amount in needs.amounts().items()) or "nothing"
+    """Return needs in words, such as "1 CPU, 2 GPU"; a CPU that nobody asked for is "1 CPU by default"."""
+    words = [
+        f"{amount:g} {name}" + (" by default" if name == "CPU" and not needs.explicit_cpus else "")
+        for name, amount in needs.amounts().items()
+    ]
+    words += [f"{name}={value!r:.40}" for name, value in needs.extra]
+    return ", ".join(words) or "nothing"
+
+
+def key_of(place: Place) -> Hashable:
+    """Return what is equal for equal places: options may hold dicts and lists, which are no keys."""
+    kind, needs, *rest = place
+    return kind, dataclasses.replace(needs, extra=()), _frozen(needs.extra), *rest
+
+
+def _frozen(value: Any) -> Hashable:
+    if isinstance(value, Mapping):
+        return frozenset((key, _frozen(item)) for key, item in value.items())
+    if isinstance(value, (list, tuple)):
+        return tuple(_frozen(item) for item in value)
+    if isinstance(value, set):
+        return frozenset(value)
+    try:
+        hash(value)
+    except TypeError:
+        return id(value)
+    return value  # type: ignore[no-any-return]
 
 
 def group(draft: Draft) -> Draft:
     """The pass: put routines into groups."""
     if draft.flow.execution_mode is ExecutionMode.SEQUENTIAL:
         return _solo(draft)
-    members: dict[Place, list[str]] = {}
+    places: dict[str, Place] = {}
+    members: dict[Hashable, list[str]] = {}
     reasons: dict[str, tuple[str, ...]] = {}
     for routine_id, facts in draft.facts.items():
-        place, reasons[routine_id] = place_of(facts)
-        members.setdefault(place, []).append(routine_id)
+        places[routine_id], reasons[routine_id] = place_of(facts)
+        members.setdefault(key_of(places[routine_id]), []).append(routine_id)
     groups, placed = [], {}
-    for index, ((kind, needs, size, concurrency, is_async), ids) in enumerate(members.items()):
+    for index, ids in enumerate(members.values()):
+        kind, needs, size, concurrency, is_async = places[ids[0]]
         worker_scope = kind is GroupKind.SHARDS and all(
             draft.facts[r].scope == "worker" and not draft.facts[r].keyed for r in ids
         )
@@ -108,7 +135,7 @@ def group(draft: Draft) -> Draft:
     for c in draft.flow.connections:
         if (c.source, c.target) not in seen:
             seen.add((c.source, c.target))
-            reason = why_apart(draft.facts[c.source], draft.facts[c.target])
+            reason = why_apart(draft.facts[c.source], draft.facts[c.target], places[c.source], places[c.target])
             if reason:
                 splits.append((c.source, c.target, reason))
     return dataclasses.replace(draft, groups=tuple(groups), placed=placed, reasons=reasons, splits=tuple(splits))

@@ -1,0 +1,230 @@
+"""Receipts are committed: once, as a whole, for jobs that are still alive."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from routilux_dist.coordinator import ending, lanes, posting
+from routilux_dist.coordinator.commands import Deliver, SetTimer
+from routilux_dist.coordinator.events import SliceFinished, SliceLost
+from routilux_dist.coordinator.state import Flight, Job, Queued, RoutineCounts
+from routilux_dist.errors import InternalError
+from routilux_dist.plan.plan import GroupKind
+from routilux_dist.wire import reducing
+from routilux_dist.wire.block import Block
+from routilux_dist.wire.failure import Failure
+from routilux_dist.wire.slices import Receipt, Tally
+
+if TYPE_CHECKING:
+    from routilux_dist.coordinator.machine import Machine
+
+#: Errors kept per job; further ones are counted only.
+MAX_FAILURES = 1000
+#: Crashes of a worker that one block survives.
+MAX_CRASHES = 3
+
+
+def finished(machine: Machine, event: SliceFinished) -> None:
+    """A worker ran a slice."""
+    receipt = event.receipt
+    flight = machine.flights.get(receipt.slice_id)
+    if flight is None or flight.attempt != receipt.attempt:
+        machine.story.add(machine.now, f"slice {receipt.slice_id}", "late receipt, ignored")
+        return
+    del machine.flights[receipt.slice_id]
+    flight.lane.flying -= 1
+    machine.commits += 1
+    untouched = set(receipt.untouched)
+    jobs = _land(machine, flight, untouched)
+    if machine.validate:
+        _check_conservation(machine, flight, receipt, jobs)
+    for number in reversed(receipt.untouched):
+        _put_back(machine, jobs, flight, number)
+    for job_id, failure in receipt.stopped.items():
+        if job_id in jobs:
+            _record(machine, jobs[job_id], receipt)
+            ending.fail(machine, jobs.pop(job_id), failure)
+    _messages(machine, jobs, receipt)
+    for job_id, job in jobs.items():
+        _record(machine, job, receipt)
+    _deliver(machine, jobs, receipt)
+    for port, (rows, seconds) in receipt.costs.items():
+        machine.learn(port, rows, seconds)
+    for job in jobs.values():
+        _settle_job(machine, job)
+
+
+def _land(machine: Machine, flight: Flight, untouched: set[int]) -> dict[str, Job]:
+    """Take the slice's blocks out of the air; return the living jobs they belong to."""
+    jobs: dict[str, Job] = {}
+    for number, block in flight.blocks.items():
+        job = jobs.get(block.job) or machine.jobs.get(block.job)
+        if job is None:
+            continue  # it ended while the slice was out: discarded then
+        jobs[block.job] = job
+        job.blocks -= 1
+        job.flying -= block.rows
+        if number not in untouched:
+            machine.crashes.pop(number, None)
+    return jobs
+
+
+def _put_back(machine: Machine, jobs: dict[str, Job], flight: Flight, number: int) -> None:
+    block = flight.blocks[number]
+    job = jobs.get(block.job)
+    if job is None:
+        return
+    job.blocks += 1
+    job.pending += block.rows
+    if block.entry:
+        machine.door_blocks += 1
+        machine.door_bytes += block.nbytes
+    lanes.put(flight.lane, job, Queued(number, block), front=True)
+
+
+def _messages(machine: Machine, jobs: dict[str, Job], receipt: Receipt) -> None:
+    """Queue what the slice emitted or left over."""
+    for block in receipt.blocks:
+        job = jobs.get(block.job)
+        if job is None:
+            continue
+        if block.entry:
+            machine.door_blocks += 1
+            machine.door_bytes += block.nbytes
+        # What was not begun goes back to the head of the queue.
+        posting.enqueue(machine, job, block, front=block.entry)
+    for delay, block in receipt.retries:
+        job = jobs.get(block.job)
+        if job is not None:
+            posting.sleep(machine, job, delay, block)
+    for job_id, port, partition, seconds in receipt.wakes:
+        if job_id in jobs:
+            home = partition if partition >= 0 else 0
+            machine.order(SetTimer(("wake", job_id, port, home), machine.now + seconds))
+
+
+def _record(machine: Machine, job: Job, receipt: Receipt) -> None:
+    """Book counts, errors, job data and history of a job."""
+    tally = receipt.tallies.get(job.id)
+    if tally is not None:
+        job.accepted += tally.emitted
+        job.done += tally.done
+        job.dead += tally.dead
+        for index, (activations, errors) in tally.routines.items():
+            counts = _counts(job, index)
+            counts.activations += activations
+            counts.errors += errors
+        for index, change in tally.waiting.items():
+            _counts(job, index).waiting += change
+    for failure in receipt.failures:
+        if failure.job == job.id:
+            _failed(machine, job, failure)
+    for letter in receipt.letters:
+        if letter.failure.job == job.id:
+            job.letters.append(letter)
+            _failed(machine, job, letter.failure)
+    for key, write in receipt.data.get(job.id, {}).items():
+        job.data[key] = reducing.fold(job.data.get(key), *write)
+    for job_id, index, text in receipt.traces:
+        if job_id == job.id:
+            machine.note(job, "trace", text, machine.names[index])
+
+
+def _counts(job: Job, index: int) -> RoutineCounts:
+    counts = job.counts.get(index)
+    if counts is None:
+        counts = job.counts[index] = RoutineCounts()
+    return counts
+
+
+def _failed(machine: Machine, job: Job, failure: Failure) -> None:
+    machine.note(job, failure.strategy, f"{failure.error_type}: {failure.message}"[:500], failure.routine)
+    if failure.strategy != "retry" and len(job.failures) < MAX_FAILURES:
+        job.failures.append(failure)
+
+
+def _deliver(machine: Machine, jobs: dict[str, Job], receipt: Receipt) -> None:
+    """Hand outputs to streams at once, keep those of other jobs until they end."""
+    streams: dict[str, list[Block]] = {job.id: [] for job in jobs.values() if job.stream}
+    for block in receipt.outputs:
+        job = jobs.get(block.job)
+        if job is None:
+            continue
+        job.output_rows += block.rows
+        (streams[job.id] if job.stream else job.outputs).append(block)
+    for job_id, blocks in streams.items():
+        items = receipt.items.get(job_id)
+        letters = tuple(letter for letter in receipt.letters if letter.failure.job == job_id)
+        if blocks or items or letters:
+            client = jobs[job_id].client
+            machine.order(Deliver(client=client, job=job_id, outputs=tuple(blocks), items=items, letters=letters))
+        if letters:
+            jobs[job_id].letters.clear()  # they are the client's now
+
+
+def _settle_job(machine: Machine, job: Job) -> None:
+    limit = machine.plan.limits.max_messages
+    if limit is not None and job.accepted > limit:
+        ending.too_many(machine, job)
+    else:
+        ending.advance(machine, job)
+
+
+def _check_conservation(machine: Machine, flight: Flight, receipt: Receipt, jobs: dict[str, Job]) -> None:
+    """No message may appear or vanish in a slice."""
+    for job_id in jobs:
+        if job_id in receipt.stopped:
+            continue
+        tally = receipt.tallies.get(job_id, Tally())
+        consumed = sum(
+            b.rows for n, b in flight.blocks.items() if b.job == job_id and n not in receipt.untouched
+        )
+        left = sum(b.rows for b in receipt.blocks if b.job == job_id)
+        left += sum(b.rows for _, b in receipt.retries if b.job == job_id)
+        if consumed + tally.emitted != tally.done + tally.dead + left:
+            raise InternalError(
+                f"slice {receipt.slice_id} does not conserve messages of job {job_id!r}: consumed {consumed} + emitted "
+                f"{tally.emitted} != done {tally.done} + dead {tally.dead} + left {left}\n{machine.story.tell(job_id)}"
+            )
+
+
+def lost(machine: Machine, event: SliceLost) -> None:
+    """A slice will never be finished: run its blocks again, unless their state died with the worker."""
+    flight = machine.flights.get(event.slice_id)
+    if flight is None or flight.attempt != event.attempt:
+        return
+    del machine.flights[event.slice_id]
+    flight.lane.flying -= 1
+    machine.commits += 1
+    group = flight.lane.group
+    jobs = _land(machine, flight, set(flight.blocks))
+    machine.story.add(machine.now, f"slice {event.slice_id}", f"lost: {event.reason}")
+    stateful = group.kind in (GroupKind.SHARDS, GroupKind.SOLO) and not event.innocent
+    worst = 0
+    for number in reversed(flight.blocks):
+        if not event.innocent:
+            machine.crashes[number] = machine.crashes.get(number, 0) + 1
+            worst = max(worst, machine.crashes[number])
+        _put_back(machine, jobs, flight, number)
+    if stateful:
+        _state_lost(machine, flight, event.reason)
+    elif worst >= MAX_CRASHES:
+        for job in jobs.values():
+            ending.fail(machine, job, _loss(job, flight, f"its messages were running in {worst} workers that died", event.reason))
+
+
+def _state_lost(machine: Machine, flight: Flight, reason: str) -> None:
+    place = (flight.lane.group.index, flight.lane.partition)
+    for job in [j for j in machine.jobs.values() if place in j.lanes]:
+        ending.fail(machine, job, _loss(job, flight, "the worker that held its state died", reason))
+
+
+def _loss(job: Job, flight: Flight, what: str, reason: str) -> Failure:
+    routines = ", ".join(flight.lane.group.routines[:5])
+    return Failure(
+        job=job.id,
+        routine="",
+        kind="lost",
+        error_type="WorkerLostError",
+        message=f"{what} ({reason}); it ran {routines}; look for crashes in native code, os._exit, or memory running out",
+    )

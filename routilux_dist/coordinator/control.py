@@ -1,0 +1,71 @@
+"""What clients may ask of a job."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from routilux_dist.coordinator import ending, lanes, moves, posting
+from routilux_dist.coordinator.commands import Refuse
+from routilux_dist.coordinator.events import ControlAsked, RetryAsked
+from routilux_dist.coordinator.state import Job
+from routilux_dist.errors import InternalError
+from routilux_dist.ids import JobStatus
+
+if TYPE_CHECKING:
+    from routilux_dist.coordinator.machine import Machine
+
+
+def asked(machine: Machine, event: ControlAsked) -> None:
+    """Carry out a request; asking for what is so already changes nothing."""
+    job = machine.jobs.get(event.job)
+    if job is None:
+        if event.action == "release":
+            machine.ended.pop(event.job, None)
+        return  # it has ended: nothing to pause, resume or cancel
+    if event.action == "pause":
+        _pause(machine, job)
+    elif event.action == "resume":
+        _resume(machine, job)
+    elif event.action == "cancel":
+        ending.cancel(machine, job, event.reason)
+    elif event.action == "close":
+        job.closed = True
+        ending.advance(machine, job)
+    elif event.action != "release":
+        raise InternalError(f"unknown action {event.action!r}")
+
+
+def _pause(machine: Machine, job: Job) -> None:
+    if job.status is JobStatus.PAUSED:
+        return
+    job.paused_as = job.status
+    moves.move(job, JobStatus.PAUSED)
+    machine.note(job, "paused", "")
+    for place in job.lanes:
+        lanes.park(machine.lanes[place], job.id)
+
+
+def _resume(machine: Machine, job: Job) -> None:
+    if job.status is not JobStatus.PAUSED:
+        return
+    assert job.paused_as is not None
+    moves.move(job, job.paused_as)
+    machine.note(job, "resumed", "")
+    for place in job.lanes:
+        lanes.unpark(machine.lanes[place], job.id)
+    ending.advance(machine, job)
+
+
+def retry_asked(machine: Machine, event: RetryAsked) -> None:
+    """Post dead letters of a living job again."""
+    job = machine.jobs.get(event.job)
+    if job is None:
+        machine.order(Refuse(client="", job=event.job, reason=f"job {event.job!r} has ended"))
+        return
+    chosen = set(event.letters or range(len(job.letters)))
+    again = [letter for n, letter in enumerate(job.letters) if n in chosen]
+    job.letters = [letter for n, letter in enumerate(job.letters) if n not in chosen]
+    for letter in again:
+        job.dead -= letter.block.rows
+        posting.enqueue(machine, job, letter.block)
+    machine.note(job, "retry_failed", f"{len(again)} dead letters posted again")

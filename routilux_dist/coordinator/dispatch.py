@@ -1,0 +1,179 @@
+"""Which blocks go to workers next, and how much at once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from routilux_dist.coordinator import ending, lanes, moves, posting
+from routilux_dist.coordinator.commands import Dispatch
+from routilux_dist.coordinator.state import Flight, Job, Lane, Queued
+from routilux_dist.ids import JobStatus
+from routilux_dist.plan.plan import GroupKind
+from routilux_dist.wire.block import Block
+from routilux_dist.wire.slices import JobNote, Slice
+
+if TYPE_CHECKING:
+    from routilux_dist.coordinator.machine import Machine
+
+#: Most blocks in one slice: what it costs to send them must stay small.
+MAX_BLOCKS = 256
+#: Most bytes in one slice, unless a single block is larger.
+MAX_BYTES = 32 << 20
+#: Messages per block towards a port whose cost nobody knows yet.
+UNKNOWN_ROWS = 16
+#: Above this many ports the advice is not sent along: it would outweigh the messages.
+MAX_ADVICE = 512
+#: Slices shorter than this cost more to manage than they balance.
+MIN_SECONDS = 0.002
+
+
+def settle(machine: Machine) -> None:
+    """Dispatch whatever can be dispatched now."""
+    # Stateful lanes first: what waits there is started work.
+    for lane in machine.lanes.values():
+        if lane.order and lane.group.kind is not GroupKind.TASKS:
+            _serve(machine, lane)
+    for lane in machine.lanes.values():
+        if lane.order and lane.group.kind is GroupKind.TASKS:
+            _serve(machine, lane)
+    ending.watch_for_stall(machine)
+
+
+def _serve(machine: Machine, lane: Lane) -> None:
+    while lane.order and _has_room(machine, lane):
+        blocks = _assemble(machine, lane)
+        _send(machine, lane, blocks)
+
+
+def busy(machine: Machine) -> float:
+    """Return how many workers' worth of slices is out."""
+    total = 0.0
+    for lane in machine.lanes.values():
+        if lane.flying:
+            total += lane.flying if _shares_work(lane) else 1
+    return total
+
+
+def _shares_work(lane: Lane) -> bool:
+    return lane.group.kind in (GroupKind.TASKS, GroupKind.ACTORS) and not lane.group.is_async
+
+
+def _has_room(machine: Machine, lane: Lane) -> bool:
+    group = lane.group
+    if group.kind is GroupKind.SOLO:
+        return lane.flying < 1  # order is the promise
+    if not _shares_work(lane):
+        return lane.flying < (2 if machine.lookahead else 1)
+    workers = min(machine.workers, machine.slots.get(group.index, machine.workers))
+    if group.size:
+        workers = min(workers, group.size)
+    depth = 2 if machine.lookahead and _seconds_waiting(machine, lane) is not None else 1
+    if lane.flying >= workers * depth:
+        return False
+    # Every lane may have one slice out, else lanes could wait for each other.
+    return lane.flying == 0 or busy(machine) < machine.workers * depth
+
+
+def _seconds_waiting(machine: Machine, lane: Lane) -> float | None:
+    """Estimate the work that waits in a lane, None if some of it is unknown."""
+    total = 0.0
+    for port, rows in lane.rows.items():
+        if rows:
+            cost = machine.costs.get(port)
+            if cost is None or cost.seconds is None:
+                return None
+            total += rows * cost.seconds
+    return total
+
+
+def _assemble(machine: Machine, lane: Lane) -> list[Queued]:
+    """Take the blocks of one slice."""
+    solo = lane.group.kind is GroupKind.SOLO
+    target = _target(machine, lane)
+    taken: list[Queued] = []
+    seconds, nbytes = 0.0, 0
+    while lane.order and len(taken) < MAX_BLOCKS:
+        block = lanes.peek(lane).block
+        if taken:
+            first = taken[0].block
+            if solo and (first.entry or block.entry or block.job != first.job):
+                break
+            if nbytes + block.nbytes > MAX_BYTES:
+                break
+        known = _block_seconds(machine, block)
+        # A block of unknown cost goes alone.
+        if taken and (known is None or seconds + known > target):
+            break
+        taken.append(lanes.take(lane, rotate=not solo))
+        nbytes += block.nbytes
+        if known is None:
+            break
+        seconds += known
+        if seconds >= target:
+            break
+    return taken
+
+
+def _target(machine: Machine, lane: Lane) -> float:
+    """Return how many seconds of work the next slice should hold."""
+    target = machine.tuning.slice_seconds
+    if lane.group.is_async:
+        return target * lane.group.max_concurrency
+    if _shares_work(lane):
+        waiting = _seconds_waiting(machine, lane)
+        if waiting is not None:
+            # Towards the end smaller slices, so that all workers finish together.
+            target = min(target, max(waiting / (2 * machine.workers), MIN_SECONDS))
+    return target
+
+
+def _block_seconds(machine: Machine, block: Block) -> float | None:
+    if block.rows == 0:
+        return 0.0
+    cost = machine.costs.get(block.port)
+    return None if cost is None or cost.seconds is None else cost.seconds * block.rows
+
+
+def _send(machine: Machine, lane: Lane, taken: list[Queued]) -> None:
+    notes: dict[str, JobNote] = {}
+    for _, block in taken:
+        job = machine.jobs[block.job]
+        job.pending -= block.rows
+        job.flying += block.rows
+        if block.entry:
+            posting.leave_door(machine, block)
+        if block.job not in notes:
+            notes[block.job] = _note(job)
+            if job.status is JobStatus.PENDING:
+                moves.move(job, JobStatus.RUNNING)
+                job.started = machine.now
+    work = Slice(
+        id=machine.number("slice"),
+        attempt=1,
+        group=lane.group.index,
+        partition=lane.partition,
+        blocks=[(queued.id, queued.block) for queued in taken],
+        budget=_budget(machine, lane),
+        jobs=notes,
+        block_rows=machine.advice if len(machine.advice) <= MAX_ADVICE else {},
+        default_rows=min(UNKNOWN_ROWS, machine.tuning.block_rows),
+        forget=tuple(lane.forget),
+    )
+    lane.forget.clear()
+    lane.flying += 1
+    machine.flights[work.id] = Flight(work, lane, dict(work.blocks), machine.now)
+    machine.order(Dispatch(work))
+
+
+def _note(job: Job) -> JobNote:
+    return JobNote(job.metadata, job.correlation_id, job.stream, job.data or None)
+
+
+def _budget(machine: Machine, lane: Lane) -> float:
+    """Return how long a slice may go on with what its own messages lead to."""
+    seconds = machine.tuning.slice_seconds
+    if not _shares_work(lane) or machine.workers == 1:
+        return seconds
+    # While workers are idle, what this slice emits should soon be theirs.
+    idle = not lane.order and busy(machine) + 1 < machine.workers
+    return seconds / 8 if idle else seconds

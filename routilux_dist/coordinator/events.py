@@ -1,0 +1,90 @@
+"""What happened."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Union
+
+from routilux_dist.wire.block import Block
+from routilux_dist.wire.slices import Receipt
+
+#: What a timer is about: ("retry", block id), ("wake", job, port, partition), ("timeout", job), ("stall",), ("history",).
+TimerKey = tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Posted:
+    """A client sent messages for a job; the first such event makes the job.
+
+    Attributes:
+        job: The job.
+        blocks: Messages, in order.
+        last: Whether no more will come, so that the job may end.
+        must_exist: Refuse instead of making the job.
+        stream: Whether results are delivered as they come, item by item (`flow.map`).
+        client: Who is told of the job's end and outputs.
+        metadata, correlation_id: As given by the user; `metadata` may be encoded.
+    """
+
+    job: str
+    blocks: tuple[Block, ...] = ()
+    last: bool = True
+    must_exist: bool = False
+    stream: bool = False
+    client: str = ""
+    metadata: Any = None
+    correlation_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SliceFinished:
+    """A worker ran a slice."""
+
+    receipt: Receipt
+
+
+@dataclass(frozen=True, slots=True)
+class SliceLost:
+    """A slice will never be finished: its worker died, or could not be reached."""
+
+    slice_id: int
+    attempt: int
+    reason: str
+    #: Whether it never ran: nobody's messages are to blame.
+    innocent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TimerFired:
+    """A timer that was set is due."""
+
+    key: TimerKey
+
+
+@dataclass(frozen=True, slots=True)
+class ControlAsked:
+    """A client wants a job paused, resumed, cancelled, closed (no more input) or released (its results are no longer needed)."""
+
+    job: str
+    action: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RetryAsked:
+    """A client wants the dead letters of a job posted again."""
+
+    job: str
+    #: Indices of the letters, or empty for all.
+    letters: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CapacityChanged:
+    """There are now this many workers; a group may be limited further by its resources."""
+
+    workers: int
+    slots: dict[int, int] = field(default_factory=dict)
+
+
+Event = Union[Posted, SliceFinished, SliceLost, TimerFired, ControlAsked, RetryAsked, CapacityChanged]

@@ -1,0 +1,103 @@
+"""The rules that hold after every call of `handle`, by name."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from routilux_dist.errors import InternalError
+from routilux_dist.ids import JobStatus
+
+if TYPE_CHECKING:
+    from routilux_dist.coordinator.machine import Machine
+
+
+def check(machine: Machine) -> None:
+    """Raise `InternalError` naming every broken rule."""
+    broken = [f"{rule.__name__}: {text}" for rule in RULES for text in rule(machine)]
+    if broken:
+        raise InternalError("broken invariants:\n  " + "\n  ".join(broken) + "\n" + machine.story.tell())
+
+
+def conserve(machine: Machine) -> list[str]:
+    """accepted = done + dead + discarded + pending + in flight, for every job."""
+    return [
+        f"job {j.id}: {j.accepted} != {j.done} + {j.dead} + {j.discarded} + {j.pending} + {j.flying}"
+        for j in (*machine.jobs.values(), *machine.ended.values())
+        if j.accepted != j.done + j.dead + j.discarded + j.pending + j.flying
+    ]
+
+
+def one_place(machine: Machine) -> list[str]:
+    """A block is in one lane, in one slice in flight, or asleep."""
+    places = Counter(
+        queued.id
+        for lane in machine.lanes.values()
+        for queue in lane.queues.values()
+        for queued in (*queue.inner, *queue.entry)
+    )
+    places.update(n for flight in machine.flights.values() for n in flight.blocks)
+    places.update(n for job in machine.jobs.values() for n in job.sleeping)
+    return [f"block {n} is in {count} places" for n, count in places.items() if count > 1]
+
+
+def counted(machine: Machine) -> list[str]:
+    """What jobs and lanes count is what is there."""
+    blocks: Counter[str] = Counter()
+    pending: Counter[str] = Counter()
+    flying: Counter[str] = Counter()
+    faults = []
+    for lane in machine.lanes.values():
+        rows: Counter[int] = Counter()
+        for job, queue in lane.queues.items():
+            for queued in (*queue.inner, *queue.entry):
+                blocks[job] += 1
+                pending[job] += queued.block.rows
+                rows[queued.block.port] += queued.block.rows
+        if +rows != +Counter(lane.rows):
+            faults.append(f"lane {lane.group.name}/{lane.partition}: rows {lane.rows} != {dict(rows)}")
+        out = sum(1 for f in machine.flights.values() if f.lane is lane)
+        if lane.flying != out:
+            faults.append(f"lane {lane.group.name}/{lane.partition}: flying {lane.flying} != {out}")
+    for flight in machine.flights.values():
+        for block in flight.blocks.values():
+            blocks[block.job] += 1
+            flying[block.job] += block.rows
+    for job_id, state in machine.jobs.items():
+        blocks[job_id] += len(state.sleeping)
+        pending[job_id] += sum(b.rows for b in state.sleeping.values())
+        seen = (blocks[job_id], pending[job_id], flying[job_id])
+        if (state.blocks, state.pending, state.flying) != seen:
+            faults.append(f"job {job_id}: counts {(state.blocks, state.pending, state.flying)} != {seen}")
+    return faults
+
+
+def served(machine: Machine) -> list[str]:
+    """A lane's order holds exactly the jobs with waiting blocks that are not paused, once each."""
+    faults = []
+    for lane in machine.lanes.values():
+        expected = {j for j in lane.queues if machine.jobs[j].status is not JobStatus.PAUSED}
+        if len(lane.order) != len(set(lane.order)) or set(lane.order) != expected:
+            faults.append(f"lane {lane.group.name}/{lane.partition}: order {list(lane.order)} != {sorted(expected)}")
+    return faults
+
+
+def ended(machine: Machine) -> list[str]:
+    """An ended job holds nothing; a living one is among the living."""
+    faults = [f"job {j.id} has ended and holds {j.blocks} blocks" for j in machine.ended.values() if j.blocks]
+    faults += [f"job {j.id} is {j.status} and among the living" for j in machine.jobs.values() if not j.alive]
+    return faults
+
+
+def door(machine: Machine) -> list[str]:
+    """The door counts the entry blocks that wait."""
+    waiting = [
+        queued.block for lane in machine.lanes.values() for queue in lane.queues.values() for queued in queue.entry
+    ]
+    seen = (len(waiting), sum(b.nbytes for b in waiting))
+    if (machine.door_blocks, machine.door_bytes) != seen:
+        return [f"door counts {(machine.door_blocks, machine.door_bytes)}, there are {seen}"]
+    return []
+
+
+RULES = (conserve, one_place, counted, served, ended, door)

@@ -1,0 +1,176 @@
+"""The machine: its memory, and the table from events to what is done about them."""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from routilux_dist.coordinator import commit, control, dispatch, ending, invariants, posting
+from routilux_dist.coordinator.commands import Advise, Command
+from routilux_dist.coordinator.events import (
+    CapacityChanged,
+    ControlAsked,
+    Event,
+    Posted,
+    RetryAsked,
+    SliceFinished,
+    SliceLost,
+    TimerFired,
+)
+from routilux_dist.coordinator.state import Cost, Entry, Flight, Job, Lane
+from routilux_dist.coordinator.story import Story
+from routilux_dist.errors import InternalError
+from routilux_dist.plan.plan import GroupKind, Plan
+from routilux_dist.settings import Tuning
+
+class Machine:
+    """State of one running flow and all its jobs. `handle` is the only way in.
+
+    Args:
+        plan: The plan.
+        tuning: How work is cut.
+        workers: Slices that may run at once.
+        partitions: Number of homes, by index of stateful groups.
+        slots: Slices of a group that may run at once because of its resources, by group index.
+        wall_offset: What to add to `now` for wall-clock time.
+        lookahead: Whether to have a second slice ready per worker, to hide the way there and back.
+        validate: Check all invariants after every call.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        tuning: Tuning,
+        *,
+        workers: int = 1,
+        partitions: Mapping[int, int] | None = None,
+        slots: Mapping[int, int] | None = None,
+        wall_offset: float = 0.0,
+        lookahead: bool = True,
+        validate: bool = False,
+    ) -> None:
+        self.plan, self.tuning, self.workers = plan, tuning, workers
+        self.partitions = dict(partitions or {})
+        self.slots = dict(slots or {})
+        self.wall_offset, self.lookahead, self.validate = wall_offset, lookahead, validate
+        self.now = 0.0
+        #: Routine ids by index.
+        self.names = tuple(plan.routines)
+        self.jobs: dict[str, Job] = {}
+        #: Jobs that have ended, oldest first, without their messages.
+        self.ended: OrderedDict[str, Job] = OrderedDict()
+        self.lanes: dict[tuple[int, int], Lane] = {}
+        self.flights: dict[int, Flight] = {}
+        #: Crashes of workers by block id.
+        self.crashes: dict[int, int] = {}
+        self.costs: dict[int, Cost] = {}
+        #: Messages per block by port, as advised last.
+        self.advice: dict[int, int] = {}
+        self.door_open = True
+        self.door_bytes = self.door_blocks = 0
+        #: Slices committed so far; stands still when nothing gets done.
+        self.commits = 0
+        self.stall_mark: int | None = None
+        self.story = Story()
+        self._numbers = {"block": 0, "slice": 0}
+        self._commands: list[Command] = []
+        for group in plan.groups:
+            count = self.partitions.get(group.index, 1) if group.kind is GroupKind.SHARDS else 1
+            for partition in range(count):
+                self.lanes[group.index, partition] = Lane(group, partition)
+
+    def handle(self, *events: Event, now: float) -> list[Command]:
+        """Take in what happened; return what should be done, in order.
+
+        Args:
+            *events: In the order in which they happened.
+            now: Monotonic seconds.
+        """
+        self.now = now
+        self._commands = []
+        for event in events:
+            handler = HANDLERS.get(type(event))
+            if handler is None:
+                raise InternalError(f"unknown event {event!r}\n{self.story.tell()}")
+            handler(self, event)
+        dispatch.settle(self)
+        if self.validate:
+            invariants.check(self)
+        return self._commands
+
+    # ---- for the other modules of this room ------------------------------------------------------------------------
+
+    def order(self, command: Command) -> None:
+        """Add a command."""
+        self._commands.append(command)
+
+    def number(self, kind: str) -> int:
+        """Return the next number of a block or slice."""
+        self._numbers[kind] += 1
+        return self._numbers[kind]
+
+    def lane(self, port: int, partition: int) -> Lane:
+        """Return the lane that serves a port."""
+        return self.lanes[self.plan.ports[port].group, partition]
+
+    def note(self, job: Job, kind: str, text: str, routine: str = "") -> None:
+        """Add to a job's history, and forget what is too old or too much."""
+        history: deque[Entry] = job.history
+        wall = self.now + self.wall_offset
+        history.append(Entry(wall, kind, routine, text))
+        limits = self.plan.limits
+        while len(history) > limits.max_history_size:
+            history.popleft()
+        if limits.history_ttl_seconds is not None:
+            while history and history[0].time < wall - limits.history_ttl_seconds:
+                history.popleft()
+        self.story.add(self.now, job.id, f"{kind} {routine} {text}"[:200])
+
+    def learn(self, port: int, rows: int, seconds: float) -> None:
+        """Take in how long messages of a port took; advise producers when it changes what they should do."""
+        cost = self.costs.get(port)
+        if cost is None:
+            cost = self.costs[port] = Cost()
+        cost.learn(rows, seconds)
+        assert cost.seconds is not None
+        wanted = self.tuning.slice_seconds / 8 / max(cost.seconds, 1e-9)
+        rows_now = int(min(max(wanted, 1), self.tuning.block_rows))
+        before = self.advice.get(port, 0)
+        if not before or rows_now >= before * 1.5 or rows_now <= before / 1.5:
+            self.advice[port] = rows_now
+            self.order(Advise({port: rows_now}))
+
+    def find(self, job: str) -> Job | None:
+        """Return a job, alive or remembered."""
+        return self.jobs.get(job) or self.ended.get(job)
+
+
+def _timer_fired(machine: Machine, event: TimerFired) -> None:
+    kind, *about = event.key
+    if kind == "retry":
+        posting.wake_retry(machine, *about)
+    elif kind == "wake":
+        posting.wake_routine(machine, *about)
+    elif kind == "timeout":
+        ending.time_out(machine, *about)
+    elif kind == "stall":
+        ending.stalled(machine)
+    else:
+        raise InternalError(f"unknown timer {event.key!r}")
+
+
+def _capacity_changed(machine: Machine, event: CapacityChanged) -> None:
+    machine.workers = event.workers
+    machine.slots.update(event.slots)
+
+
+HANDLERS: dict[type, Callable[[Machine, Any], None]] = {
+    Posted: posting.posted,
+    SliceFinished: commit.finished,
+    SliceLost: commit.lost,
+    TimerFired: _timer_fired,
+    ControlAsked: control.asked,
+    RetryAsked: control.retry_asked,
+    CapacityChanged: _capacity_changed,
+}

@@ -1,0 +1,124 @@
+"""Messages come in: from clients, from retries that have waited, from alarms."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from routilux_dist.coordinator import ending, lanes
+from routilux_dist.coordinator.commands import Refuse, SetDoor, SetTimer
+from routilux_dist.coordinator.events import Posted
+from routilux_dist.coordinator.state import Job, Queued
+from routilux_dist.wire.block import Block, Rows
+
+if TYPE_CHECKING:
+    from routilux_dist.coordinator.machine import Machine
+
+
+def posted(machine: Machine, event: Posted) -> None:
+    """Take in a client's messages."""
+    job = machine.jobs.get(event.job)
+    if job is None:
+        if event.must_exist or event.job in machine.ended:
+            what = "has ended" if event.job in machine.ended else "does not exist"
+            machine.order(Refuse(client=event.client, job=event.job, reason=f"job {event.job!r} {what}"))
+            return
+        job = _create(machine, event)
+    if job.closed and event.blocks:
+        machine.order(Refuse(client=event.client, job=event.job, reason=f"job {event.job!r} takes no more messages"))
+        return
+    for block in event.blocks:
+        accept(machine, job, block)
+    job.closed = job.closed or event.last
+    limit = machine.plan.limits.max_messages
+    if limit is not None and job.accepted > limit:
+        ending.too_many(machine, job)
+    elif job.closed:
+        ending.advance(machine, job)
+
+
+def _create(machine: Machine, event: Posted) -> Job:
+    job = machine.jobs[event.job] = Job(
+        id=event.job,
+        client=event.client,
+        stream=event.stream,
+        metadata=event.metadata,
+        correlation_id=event.correlation_id,
+        created=machine.now,
+    )
+    machine.note(job, "posted", "")
+    if machine.plan.limits.execution_timeout is not None:
+        machine.order(SetTimer(("timeout", job.id), machine.now + machine.plan.limits.execution_timeout))
+    return job
+
+
+def accept(machine: Machine, job: Job, block: Block) -> None:
+    """Queue new messages of a job."""
+    job.accepted += block.rows
+    if block.entry:
+        machine.door_blocks += 1
+        machine.door_bytes += block.nbytes
+        tuning = machine.tuning
+        full = machine.door_blocks >= tuning.max_pending_blocks or machine.door_bytes >= tuning.max_pending_bytes
+        if full and machine.door_open:
+            machine.door_open = False
+            machine.order(SetDoor(False))
+    enqueue(machine, job, block)
+
+
+def leave_door(machine: Machine, block: Block) -> None:
+    """A block of entry messages is no longer waiting at the door."""
+    machine.door_blocks -= 1
+    machine.door_bytes -= block.nbytes
+    tuning = machine.tuning
+    # Open at half, so that the door does not flap with every block.
+    if not machine.door_open and (
+        machine.door_blocks <= tuning.max_pending_blocks // 2 and machine.door_bytes <= tuning.max_pending_bytes // 2
+    ):
+        machine.door_open = True
+        machine.order(SetDoor(True))
+
+
+def enqueue(machine: Machine, job: Job, block: Block, front: bool = False) -> None:
+    """Queue a block of a job, whose messages are accepted already."""
+    job.blocks += 1
+    job.pending += block.rows
+    port = machine.plan.ports[block.port]
+    routine = machine.plan.routines[port.routine]
+    if routine.stateful:
+        job.homes[port.routine, block.partition] = None
+    lanes.put(machine.lane(block.port, block.partition), job, Queued(machine.number("block"), block), front)
+
+
+def sleep(machine: Machine, job: Job, delay: float, block: Block) -> None:
+    """Keep a message until its next try is due."""
+    if delay <= 0:
+        enqueue(machine, job, block)
+        return
+    number = machine.number("block")
+    job.blocks += 1
+    job.pending += block.rows
+    job.sleeping[number] = block
+    machine.order(SetTimer(("retry", job.id, number), machine.now + delay))
+
+
+def wake_retry(machine: Machine, job_id: str, number: int) -> None:
+    """A message's next try is due."""
+    job = machine.jobs.get(job_id)
+    if job is None or number not in job.sleeping:
+        return  # the job ended meanwhile
+    block = job.sleeping.pop(number)
+    job.blocks -= 1
+    job.pending -= block.rows
+    enqueue(machine, job, block)
+
+
+def wake_routine(machine: Machine, job_id: str, port: int, partition: int) -> None:
+    """A time-driven policy is due."""
+    job = machine.jobs.get(job_id)
+    if job is not None:
+        enqueue(machine, job, control_block(job.id, port, partition))
+
+
+def control_block(job: str, port: int, partition: int) -> Block:
+    """Return a block that asks a routine to finish or to look at the time."""
+    return Block(job, port, partition, 0, 0, 1, 0, False, "", Rows([None]))

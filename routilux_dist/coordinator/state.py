@@ -1,0 +1,144 @@
+"""What the machine remembers. Only the machine's rooms write it."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from routilux_dist.ids import JobStatus
+from routilux_dist.plan.plan import GroupPlan
+from routilux_dist.wire.block import Block
+from routilux_dist.wire.failure import Failure, Letter
+from routilux_dist.wire.slices import Slice
+
+
+class Entry(NamedTuple):
+    """One line of a job's history. `time` is wall-clock seconds."""
+
+    time: float
+    kind: str
+    routine: str
+    text: str
+
+
+class Queued(NamedTuple):
+    """A block with its number."""
+
+    id: int
+    block: Block
+
+
+@dataclass(slots=True)
+class JobQueue:
+    """A job's waiting blocks in one lane."""
+
+    #: Messages of started work, and control blocks.
+    inner: deque[Queued] = field(default_factory=deque)
+    #: Messages from outside that wait at the door.
+    entry: deque[Queued] = field(default_factory=deque)
+
+    def __len__(self) -> int:
+        return len(self.inner) + len(self.entry)
+
+
+@dataclass(slots=True)
+class Lane:
+    """A queue that certain workers serve: a stateless group, or one home of a stateful one."""
+
+    group: GroupPlan
+    partition: int
+    queues: dict[str, JobQueue] = field(default_factory=dict)
+    #: Jobs with waiting blocks, each once; the first is served next.
+    order: deque[str] = field(default_factory=deque)
+    #: Messages waiting by port, for estimating work.
+    rows: dict[int, int] = field(default_factory=dict)
+    flying: int = 0
+    #: Jobs that ended and may have state here.
+    forget: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Flight:
+    """A slice that is with a worker."""
+
+    slice: Slice
+    lane: Lane
+    blocks: dict[int, Block]
+    since: float
+    attempt: int = 1
+
+
+@dataclass(slots=True)
+class RoutineCounts:
+    """Counts of one routine in one job."""
+
+    activations: int = 0
+    errors: int = 0
+    waiting: int = 0
+
+
+@dataclass(slots=True)
+class Job:
+    """One job.
+
+    Attributes:
+        blocks: Blocks queued, in flight or waiting for a retry. The job is quiet when there are none.
+        pending, flying: Messages in queued (or retrying) blocks, and in blocks with a worker.
+        accepted, done, dead, discarded: Message counts; `accepted` is always the sum of all other counts.
+        stage: Next stage of the plan to finish.
+        homes: (routine, partition) pairs that got messages, for finishing keyed routines.
+    """
+
+    id: str
+    client: str
+    stream: bool
+    metadata: Any
+    correlation_id: str | None
+    created: float
+    status: JobStatus = JobStatus.PENDING
+    closed: bool = False
+    started: float | None = None
+    ended: float | None = None
+    blocks: int = 0
+    pending: int = 0
+    flying: int = 0
+    accepted: int = 0
+    done: int = 0
+    dead: int = 0
+    discarded: int = 0
+    stage: int = 0
+    paused_as: JobStatus | None = None
+    outputs: list[Block] = field(default_factory=list)
+    output_rows: int = 0
+    failures: list[Failure] = field(default_factory=list)
+    letters: list[Letter] = field(default_factory=list)
+    failure: Failure | None = None
+    data: dict[str, tuple[str, Any]] = field(default_factory=dict)
+    history: deque[Entry] = field(default_factory=deque)
+    counts: dict[int, RoutineCounts] = field(default_factory=dict)
+    homes: dict[tuple[str, int], None] = field(default_factory=dict)
+    lanes: dict[tuple[int, int], None] = field(default_factory=dict)
+    #: Retries that wait: block id -> block.
+    sleeping: dict[int, Block] = field(default_factory=dict)
+
+    @property
+    def alive(self) -> bool:
+        """Whether the job has not ended."""
+        return not self.status.is_terminal
+
+
+@dataclass(slots=True)
+class Cost:
+    """What is known of the messages of a port."""
+
+    #: Seconds per message, moving average; None until measured.
+    seconds: float | None = None
+
+    def learn(self, rows: int, seconds: float) -> None:
+        """Take in a measurement. Newer ones count more, larger ones too."""
+        if rows <= 0:
+            return
+        per_row = seconds / rows
+        weight = 0.3 if rows < 8 else 0.5
+        self.seconds = per_row if self.seconds is None else self.seconds + weight * (per_row - self.seconds)

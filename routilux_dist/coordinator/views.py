@@ -1,0 +1,86 @@
+"""Reading the machine: plain data about jobs, for people and programs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from routilux_dist.coordinator import lanes
+from routilux_dist.coordinator.state import Job
+
+if TYPE_CHECKING:
+    from routilux_dist.coordinator.machine import Machine
+
+
+def summary(machine: Machine, job: Job) -> dict[str, Any]:
+    """Return everything but messages about a job, as plain data. Times are wall-clock seconds."""
+    offset = machine.wall_offset
+    names = machine.names
+    return {
+        "job_id": job.id,
+        "flow": machine.plan.flow,
+        "status": str(job.status),
+        "created": job.created + offset,
+        "started": None if job.started is None else job.started + offset,
+        "ended": None if job.ended is None else job.ended + offset,
+        "seconds": (job.ended if job.ended is not None else machine.now) - job.created,
+        "correlation_id": job.correlation_id,
+        "messages": {
+            "accepted": job.accepted,
+            "done": job.done,
+            "dead": job.dead,
+            "discarded": job.discarded,
+            "pending": job.pending,
+            "in_flight": job.flying,
+            "outputs": job.output_rows,
+        },
+        "routines": {
+            names[index]: {"activations": c.activations, "errors": c.errors, "waiting": c.waiting}
+            for index, c in sorted(job.counts.items())
+        },
+        "waiting": {names[index]: c.waiting for index, c in sorted(job.counts.items()) if c.waiting},
+        "history": [tuple(entry) for entry in job.history],
+        "waits_for": describe(machine, job) if job.alive else "",
+    }
+
+
+def overview(machine: Machine) -> dict[str, Any]:
+    """Return what the running flow as a whole is doing."""
+    return {
+        "flow": machine.plan.flow,
+        "workers": machine.workers,
+        "jobs": {job.id: str(job.status) for job in (*machine.ended.values(), *machine.jobs.values())},
+        "slices_in_flight": len(machine.flights),
+        "slices_committed": machine.commits,
+        "waiting": {f"{lane.group.name}/{lane.partition}": lanes.waiting(lane) for lane in machine.lanes.values()},
+        "seconds_per_message": {
+            machine.plan.ports[port].path: cost.seconds for port, cost in sorted(machine.costs.items())
+        },
+    }
+
+
+def describe(machine: Machine, job: Job) -> str:
+    """Say what a job waits for."""
+    parts = []
+    for place in job.lanes:
+        lane = machine.lanes[place]
+        queue = lane.queues.get(job.id)
+        if queue:
+            rows: dict[str, int] = {}
+            for queued in (*queue.inner, *queue.entry):
+                path = machine.plan.ports[queued.block.port].path
+                rows[path] = rows.get(path, 0) + queued.block.rows
+            listed = ", ".join(f"{n} at {path}" for path, n in rows.items())
+            parts.append(f"messages wait for a worker of {lane.group.name}: {listed}")
+    flying = [f for f in machine.flights.values() if any(b.job == job.id for b in f.blocks.values())]
+    for flight in flying[:5]:
+        ports = sorted({machine.plan.ports[b.port].path for b in flight.blocks.values() if b.job == job.id})
+        parts.append(f"running for {machine.now - flight.since:.1f} s: {', '.join(ports)}")
+    if job.sleeping:
+        parts.append(f"{len(job.sleeping)} messages wait for a retry")
+    for routine in machine.plan.routines.values() if job.counts else ():
+        counts = job.counts.get(routine.index)
+        if counts is not None and counts.waiting:
+            parts.append(f"{counts.waiting} messages wait in {routine.id} for messages on its other slots")
+    if not job.closed:
+        parts.append("more input is promised")
+    return "; ".join(parts) or "nothing waits"

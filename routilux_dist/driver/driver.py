@@ -1,0 +1,90 @@
+"""Feeds the machine and has its commands carried out."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable
+from typing import Any, Protocol, Union
+
+from routilux_dist.clock import Clock
+from routilux_dist.coordinator import views
+from routilux_dist.coordinator.commands import Advise, Deliver, Dispatch, Refuse, Report, SetDoor, SetTimer
+from routilux_dist.coordinator.events import Event, TimerFired, TimerKey
+from routilux_dist.coordinator.machine import Machine
+from routilux_dist.wire.slices import Slice
+
+#: What clients are told.
+News = Union[Report, Deliver, Refuse, Advise]
+
+
+class Body(Protocol):
+    """What touches the world for a driver."""
+
+    def dispatch(self, work: Slice) -> None:
+        """Have a worker run a slice. Later, feed `SliceFinished` or `SliceLost`."""
+        ...
+
+    def set_door(self, is_open: bool) -> None:
+        """Let producers go on, or make them wait."""
+        ...
+
+    def tell(self, news: News) -> None:
+        """Pass news on to a client (all clients for `Advise`)."""
+        ...
+
+
+class Driver:
+    """One machine and its timers.
+
+    After each `feed` the owner has to call `due` no later than `next_due()`.
+    """
+
+    def __init__(self, machine: Machine, body: Body, clock: Clock) -> None:
+        self.machine, self.body, self.clock = machine, body, clock
+        self._timers: list[tuple[float, int, TimerKey]] = []
+        self._count = 0
+        self._do: dict[type, Callable[[Any], None]] = {
+            Dispatch: lambda command: body.dispatch(command.slice),
+            SetTimer: self._set_timer,
+            SetDoor: lambda command: body.set_door(command.open),
+            Report: body.tell,
+            Deliver: body.tell,
+            Refuse: body.tell,
+            Advise: body.tell,
+        }
+
+    def feed(self, *events: Event) -> None:
+        """Take in what happened and carry out what the machine orders."""
+        for command in self.machine.handle(*events, now=self.clock.monotonic()):
+            self._do[type(command)](command)
+
+    def next_due(self) -> float | None:
+        """Return when the next timer is due (monotonic seconds), or None."""
+        return self._timers[0][0] if self._timers else None
+
+    def due(self) -> None:
+        """Fire the timers whose time has come."""
+        fired: list[Event] = []
+        now = self.clock.monotonic()
+        while self._timers and self._timers[0][0] <= now:
+            fired.append(TimerFired(heapq.heappop(self._timers)[2]))
+        if fired:
+            self.feed(*fired)
+
+    def ask(self, question: str, job_id: str = "") -> Any:
+        """Answer a question about the present state: "summary" of a job (None if unknown), or "overview"."""
+        self.machine.now = self.clock.monotonic()
+        if question == "overview":
+            return views.overview(self.machine)
+        job = self.machine.find(job_id)
+        if job is None:
+            return None
+        if question == "summary":
+            return views.summary(self.machine, job)
+        if question == "contents":
+            return tuple(job.outputs), tuple(job.failures), tuple(job.letters), dict(job.data)
+        raise ValueError(f"unknown question {question!r}")
+
+    def _set_timer(self, command: SetTimer) -> None:
+        self._count += 1
+        heapq.heappush(self._timers, (command.at, self._count, command.key))

@@ -1,0 +1,68 @@
+"""What a client holds of a running flow, whichever backend runs it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from routilux_dist.coordinator.events import ControlAsked, Posted, RetryAsked
+from routilux_dist.driver.driver import News
+from routilux_dist.flow.handling import ErrorHandler
+from routilux_dist.flow.routine import Routine
+from routilux_dist.plan.plan import GroupKind, Plan
+from routilux_dist.settings import Tuning
+
+OnNews = Callable[[list[News]], None]
+
+
+class Session(Protocol):
+    """A running flow."""
+
+    #: Whether bodies of posted blocks have to be encoded.
+    packed: bool
+    #: Number of homes, by index of stateful groups.
+    partitions: Mapping[int, int]
+
+    def post(self, event: Posted) -> None:
+        """Send messages; returns when they are on their way, waits while the flow is full."""
+        ...
+
+    def control(self, event: ControlAsked | RetryAsked) -> None:
+        """Send a request."""
+        ...
+
+    def ask(self, question: str, job: str = "") -> Any:
+        """Return the answer to a question, see `Driver.ask`."""
+        ...
+
+    def close(self) -> None:
+        """End the running flow: jobs that have not ended are cancelled."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opening:
+    """What a backend needs to run a flow.
+
+    Attributes:
+        plan: The plan.
+        routines: The user's routine objects by id; copies of them are run.
+        flow_handler: The flow's error handler.
+        workers: Slices that may run at once.
+        tuning: How work is cut.
+        validate: Check the machine's invariants after every event.
+        worker_id: Name of the running flow.
+    """
+
+    plan: Plan
+    routines: Mapping[str, Routine]
+    flow_handler: ErrorHandler | None
+    workers: int
+    tuning: Tuning
+    validate: bool
+    worker_id: str
+
+    def partitions(self, homes: int) -> dict[int, int]:
+        """Return the number of homes by group, with `homes` for groups that leave it open."""
+        return {g.index: g.partitions or homes for g in self.plan.groups if g.kind is GroupKind.SHARDS}

@@ -83,6 +83,8 @@ def describe(needs: Needs) -> str:
 def key_of(place: Place) -> Hashable:
     """Return what is equal for equal places: options may hold dicts and lists, which are no keys."""
     kind, needs, *rest = place
+    if not needs.extra:
+        return place
     return kind, dataclasses.replace(needs, extra=()), _frozen(needs.extra), *rest
 
 

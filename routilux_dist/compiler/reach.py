@@ -82,6 +82,8 @@ def find_doors(draft: Draft, fed: Iterable[Inlet], *, need_entry: bool) -> Doors
             entry = draft.flow.entry_slot()
         except ConfigurationError as exc:
             fault = exc.message
+            if "entry" not in fault:
+                fault = f"the entry of flow {draft.flow.name!r}: {fault}, as rd.Flow(…, entry=…)"
     first = [entry] if entry is not None else []
     if entry is None or not need_entry:
         first += _open_ends(draft, fed)
@@ -128,6 +130,8 @@ def _spread(
         routine_id, slot = waiting.pop()
         slots = arrived.setdefault(routine_id, set())
         slots.add(slot)
+        if routine_id in sent:
+            continue
         if not lazy or facts[routine_id].has_finish or can_run(facts[routine_id], slots):
             send(routine_id)
     return arrived

@@ -8,10 +8,9 @@ from types import MethodType
 from typing import Any
 
 from routilux_dist.compiler.facts import Facts
-from routilux_dist.errors import ConfigurationError
 from routilux_dist.flow import activation
 from routilux_dist.flow.calls import handler_of, logic_of
-from routilux_dist.flow.functions import FunctionRoutine, check_parameters
+from routilux_dist.flow.functions import FunctionRoutine
 from routilux_dist.flow.routine import Routine
 
 #: Answers of `misfit`: most routines share their functions with others of their class.
@@ -50,11 +49,8 @@ def _logic(facts: Facts, answers: Answers) -> Iterator[str]:
     if logic is None or not slots:
         return
     if isinstance(routine, FunctionRoutine) and logic is routine.template.function:
-        try:
-            check_parameters(logic)
-        except ConfigurationError as exc:
-            yield exc.message
-    elif why := misfit(logic, len(slots), answers):
+        return  # takes its payload by name or as it is; `check_parameters` saw to it when the routine was made
+    if why := misfit(logic, len(slots), answers):
         count = "its slot" if len(slots) == 1 else f"its {len(slots)} slots"
         yield (
             f"logic {_shown(logic)} cannot take {count} ({', '.join(slots)}): {why}; "

@@ -66,18 +66,8 @@ def why_apart(source: Facts, target: Facts, a: Place, b: Place) -> str:
     if source.is_async != target.is_async:
         return f"{source.id if source.is_async else target.id} is async, the other is not"
     if a[1] != b[1]:
-        return f"they need different resources ({describe(a[1])} and {describe(b[1])})"
+        return f"they need different resources ({a[1]} and {b[1]})"
     return "they are kept in different kinds of processes"
-
-
-def describe(needs: Needs) -> str:
-    """Return needs in words, such as "1 CPU, 2 GPU"; a CPU that nobody asked for is "1 CPU by default"."""
-    words = [
-        f"{amount:g} {name}" + (" by default" if name == "CPU" and not needs.explicit_cpus else "")
-        for name, amount in needs.amounts().items()
-    ]
-    words += [f"{name}={value!r:.40}" for name, value in needs.extra]
-    return ", ".join(words) or "nothing"
 
 
 def key_of(place: Place) -> Hashable:

@@ -143,7 +143,7 @@ def _way(name: str, start: Any, leaf: Any) -> str:
 def _of_routine(routine: Routine) -> Parts:
     declared = routine._declared
     if isinstance(routine, FunctionRoutine):
-        yield f"function {routine.label!r}", routine.template.function
+        yield f"function {routine._label!r}", routine.template.function
     else:
         yield f"class {type(routine).__name__}", type(routine)
         yield from ((f"constructor argument {name!r}", value) for name, value in _arguments(routine).items())

@@ -93,6 +93,17 @@ class Needs:
         named = {"CPU": self.num_cpus, "GPU": self.num_gpus, "memory": self.memory, **dict(self.resources)}
         return {name: amount for name, amount in named.items() if amount}
 
+    def __str__(self) -> str:
+        """In words, such as "2 CPU, 1 GPU"; a CPU that nobody asked for is "1 CPU by default"."""
+        by_default = {} if self.explicit_cpus else {"CPU": " by default"}
+        words = [f"{_amount(name, amount)}{by_default.get(name, '')}" for name, amount in self.amounts().items()]
+        words += [f"{name}={value!r:.40}" for name, value in self.extra]
+        return ", ".join(words) or "nothing"
+
+
+def _amount(name: str, amount: float) -> str:
+    return f"{amount / 2**20:g} MiB memory" if name == "memory" else f"{amount:g} {name}"
+
 
 @dataclass(frozen=True, slots=True)
 class GroupPlan:

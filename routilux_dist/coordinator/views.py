@@ -37,7 +37,7 @@ def summary(machine: Machine, job: Job) -> dict[str, Any]:
             names[index]: {"activations": c.activations, "errors": c.errors, "waiting": c.waiting}
             for index, c in sorted(job.counts.items())
         },
-        "waiting": {names[index]: c.waiting for index, c in sorted(job.counts.items()) if c.waiting},
+        "waiting": sum(c.waiting for c in job.counts.values()),
         "history": [tuple(entry) for entry in job.history],
         "waits_for": describe(machine, job) if job.alive else "",
     }

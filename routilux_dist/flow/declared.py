@@ -84,7 +84,7 @@ def _add_slot(
 ) -> Slot:
     declared = routine._declared
     if name in declared.slots:
-        raise ConfigurationError(f"routine {routine.label!r} has a slot {name!r} already; slot names are unique")
+        raise ConfigurationError(f"routine {routine._label!r} has a slot {name!r} already; slot names are unique")
     _check_handler(routine, name, handler)
     slot = declared.slots[name] = Slot(routine, name, handler, merge, required)
     return slot
@@ -95,7 +95,7 @@ def _check_handler(routine: Routine, slot: str, handler: Any) -> None:
         return
     if not isinstance(handler, str) or not callable(getattr(type(routine), handler, None)):
         raise ConfigurationError(
-            f"routine {routine.label!r}, slot {slot!r}: handler has to be a function or the name of a method, "
+            f"routine {routine._label!r}, slot {slot!r}: handler has to be a function or the name of a method, "
             f"got {handler!r}"
         )
 
@@ -108,7 +108,7 @@ def _set_handler(routine: Routine, slot: str, handler: Handler) -> None:
 def _add_event(routine: Routine, name: str, *, required: bool = False) -> Event:
     declared = routine._declared
     if name in declared.events:
-        raise ConfigurationError(f"routine {routine.label!r} has an event {name!r} already; event names are unique")
+        raise ConfigurationError(f"routine {routine._label!r} has an event {name!r} already; event names are unique")
     event = declared.events[name] = Event(routine, name, required)
     return event
 
@@ -127,7 +127,7 @@ def _set_policy(routine: Routine, policy: object) -> None:
 def _set_logic(routine: Routine, logic: Callable[..., Any] | str) -> None:
     function = getattr(routine, logic, None) if isinstance(logic, str) else logic
     if not callable(function):
-        raise ConfigurationError(f"routine {routine.label!r}: set_logic takes a function, got {logic!r}")
+        raise ConfigurationError(f"routine {routine._label!r}: set_logic takes a function, got {logic!r}")
     routine._declared.logic = function
 
 

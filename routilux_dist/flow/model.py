@@ -138,7 +138,7 @@ class FlowModel:
         if routine_id in self._routines:
             raise ConfigurationError(
                 f"flow {self.name!r} has a routine {routine_id!r} already; ids are unique: "
-                f"add it under another one, such as {self._free_id(routine_id)!r}"
+                f"add it under another one, such as {self.free_id(routine_id)!r}"
             )
         if declared.flow is not None:
             raise ConfigurationError(
@@ -251,6 +251,19 @@ class FlowModel:
             f"say where messages enter: rd.Flow(…, entry={example!r}) or entry= when running it"
         )
 
+    def free_id(self, wanted: str) -> str:
+        """Return `wanted`, or with a number behind it if a routine is called so."""
+        number, free = 1, wanted
+        while free in self._routines:
+            number += 1
+            free = f"{wanted}_{number}"
+        return free
+
+    def fingerprint(self) -> tuple[object, ...]:
+        """Return something that changes whenever the flow is changed."""
+        late = sum(len(r._declared.late) for r in self._routines.values())
+        return len(self._routines), len(self._connections), late, id(self.error_handler), self.entry
+
     def _split(self, path: Any, kind: str) -> tuple[str, str]:
         routine_id, _, port = path.partition(".") if isinstance(path, str) else ("", "", "")
         if not routine_id or not port or "." in port:
@@ -258,12 +271,6 @@ class FlowModel:
                 f"{path!r} does not name {'an' if kind == 'event' else 'a'} {kind}: write 'routine.{kind}'"
             )
         return routine_id, port
-
-    def _free_id(self, routine_id: str) -> str:
-        number = 2
-        while f"{routine_id}_{number}" in self._routines:
-            number += 1
-        return f"{routine_id}_{number}"
 
     def __repr__(self) -> str:
         sizes = f"{len(self._routines)} routines, {len(self._connections)} connections"

@@ -39,7 +39,7 @@ class Slot:
         return handler
 
     def __repr__(self) -> str:
-        return f"Slot({self.routine.label}.{self.name})"
+        return f"Slot({self.routine._label}.{self.name})"
 
 
 class Event:
@@ -64,7 +64,7 @@ class Event:
         if source.flow is None or target.flow is None:
             loose = self.routine if source.flow is None else slot.routine
             raise ConfigurationError(
-                f"routine {loose.label!r} is in no flow yet: call flow.add_routine(...) before connecting it"
+                f"routine {loose._label!r} is in no flow yet: call flow.add_routine(...) before connecting it"
             )
         if source.flow is not target.flow:
             raise ConfigurationError(
@@ -76,4 +76,4 @@ class Event:
         return self
 
     def __repr__(self) -> str:
-        return f"Event({self.routine.label}.{self.name})"
+        return f"Event({self.routine._label}.{self.name})"

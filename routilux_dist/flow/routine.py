@@ -187,7 +187,7 @@ class Routine(metaclass=RoutineMeta):
             return self._declared.slots[name]
         except KeyError:
             hint = naming.did_you_mean(name, self._declared.slots, "slots")
-            raise ConfigurationError(f"routine {self.label!r} has no slot {name!r}; {hint}") from None
+            raise ConfigurationError(f"routine {self._label!r} has no slot {name!r}; {hint}") from None
 
     def get_event(self, name: str) -> Event:
         """Return an event; every routine has "error".
@@ -201,10 +201,10 @@ class Routine(metaclass=RoutineMeta):
             return self._declared.events[name]
         except KeyError:
             hint = naming.did_you_mean(name, self._declared.events, "events")
-            raise ConfigurationError(f"routine {self.label!r} has no event {name!r}; {hint}") from None
+            raise ConfigurationError(f"routine {self._label!r} has no event {name!r}; {hint}") from None
 
     @property
-    def label(self) -> str:
+    def _label(self) -> str:
         """What to call it in messages: its id in the flow, else its name, else its class."""
         return self._declared.id or self.name or type(self).__name__
 
@@ -224,7 +224,7 @@ class Routine(metaclass=RoutineMeta):
             activity = context.ACTIVITY.get()
         except LookupError:
             raise StateError(
-                f"routine {self.label!r} cannot emit {event!r} now: emit works inside logic, a handler or finish; "
+                f"routine {self._label!r} cannot emit {event!r} now: emit works inside logic, a handler or finish; "
                 f"use flow.run(...) or rt.post(...) to send a message into a flow"
             ) from None
         activity.emit(event, join_payload(event, payload, fields))
@@ -233,7 +233,7 @@ class Routine(metaclass=RoutineMeta):
         declared = self._declared
         if declared.phase is Phase.RUNNING:
             raise StateError(
-                f"routine {self.label!r} writes self.{name} while a job runs: instances are read-only then, a write "
+                f"routine {self._label!r} writes self.{name} while a job runs: instances are read-only then, a write "
                 f"would be lost. Use self.add_state({name}=…) and self.state[{name!r}], job data "
                 f"(rd.current_job().set_data), or open() for per-process resources"
             )
@@ -244,7 +244,7 @@ class Routine(metaclass=RoutineMeta):
     def __delattr__(self, name: str) -> None:
         if self._declared.phase is Phase.RUNNING:
             raise StateError(
-                f"routine {self.label!r} deletes self.{name} while a job runs: instances are read-only then"
+                f"routine {self._label!r} deletes self.{name} while a job runs: instances are read-only then"
             )
         object.__delattr__(self, name)
         if self._declared.phase is Phase.READY:
@@ -256,10 +256,10 @@ class Routine(metaclass=RoutineMeta):
             if name == "state":
                 if self._declared.state is None:
                     raise StateError(
-                        f"routine {self.label!r} uses self.state but declares none: call self.add_state(…) in setup()"
+                        f"routine {self._label!r} uses self.state but declares none: call self.add_state(…) in setup()"
                     )
                 raise StateError(
-                    f"routine {self.label!r}: self.state is there only while logic, a handler or finish runs"
+                    f"routine {self._label!r}: self.state is there only while logic, a handler or finish runs"
                 )
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
@@ -279,7 +279,7 @@ class Routine(metaclass=RoutineMeta):
                 self._declare(method, *args, **kwargs)
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.label!r})"
+        return f"{type(self).__name__}({self._label!r})"
 
     # ---- inside -------------------------------------------------------------------------------------------------
 
@@ -287,7 +287,7 @@ class Routine(metaclass=RoutineMeta):
         """Carry out a declaration, and record it if it comes after `setup()`."""
         declared = self._declared
         if declared.phase in (Phase.OPEN, Phase.RUNNING):
-            raise StateError(f"routine {self.label!r} calls {method} while a job runs: declare in setup()")
+            raise StateError(f"routine {self._label!r} calls {method} while a job runs: declare in setup()")
         given = [from_record(self, a) for a in args]
         named = {k: from_record(self, v) for k, v in kwargs.items()}
         result = DECLARATIONS[method](self, *given, **named)

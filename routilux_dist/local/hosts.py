@@ -7,10 +7,11 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from routilux_dist.coordinator.events import Event, SliceFinished, SliceLost
+from routilux_dist.coordinator.events import Event, SliceFinished
 from routilux_dist.driver.session import Opening
 from routilux_dist.flow.routine import Routine
 from routilux_dist.wire.slices import Slice
+from routilux_workers.entry import refuse
 from routilux_workers.host import Host
 
 
@@ -95,4 +96,4 @@ class Threads:
             try:
                 self._finished(SliceFinished(self._hosts.get(work.group, work.partition, number).run(work)))
             except Exception as exc:  # building a host failed: a routine's constructor or setup raised on replay
-                self._finished(SliceLost(work.id, work.attempt, f"{type(exc).__name__}: {exc}"))
+                self._finished(SliceFinished(refuse(work, exc)))

@@ -11,7 +11,7 @@ from concurrent.futures import Future
 from typing import Any, Union
 
 from routilux_dist.clock import SystemClock
-from routilux_dist.coordinator.events import ControlAsked, Event, Posted, RetryAsked, SliceFinished, SliceLost
+from routilux_dist.coordinator.events import ControlAsked, Event, Posted, RetryAsked, SliceFinished
 from routilux_dist.coordinator.machine import Machine
 from routilux_dist.driver.driver import Driver, News
 from routilux_dist.driver.session import OnNews, Opening
@@ -19,6 +19,7 @@ from routilux_dist.errors import StateError
 from routilux_dist.local.hosts import Hosts, Threads
 from routilux_dist.plan.plan import GroupKind
 from routilux_dist.wire.slices import Slice
+from routilux_workers.entry import refuse
 
 
 class _Stop:
@@ -190,5 +191,5 @@ def _run_slice(hosts: Hosts, work: Slice) -> Event:
     try:
         return SliceFinished(hosts.get(work.group, work.partition).run(work))
     except Exception as exc:  # building a host failed: a routine's constructor or setup raised on replay
-        return SliceLost(work.id, work.attempt, f"{type(exc).__name__}: {exc}")
+        return SliceFinished(refuse(work, exc))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,8 @@ from routilux_dist.flow.routine import Routine
 from routilux_dist.plan.plan import Plan
 from routilux_dist.wire import codec
 from routilux_dist.wire.block import Packed
+from routilux_dist.wire.slices import Receipt, Slice
+from routilux_workers import faults
 from routilux_workers.host import Host
 
 
@@ -57,6 +60,14 @@ def open_host(shipment: Shipment, group: int, partition: int = 0) -> Host:
         partitions=shipment.partitions,
         block_bytes=shipment.block_bytes,
     )
+
+
+def refuse(work: Slice, exc: BaseException) -> Receipt:
+    """Return the receipt of a slice whose host could not be built: its jobs end with the reason."""
+    receipt = Receipt(work.id, work.attempt, pid=os.getpid())
+    for _, block in work.blocks:
+        receipt.stopped[block.job] = faults.failure(exc, block.job, "", "setup", kind="open")
+    return receipt
 
 
 #: Hosts of this process that serve tasks, by (running flow, group): routines are built once per process, not per slice.

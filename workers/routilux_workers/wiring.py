@@ -120,7 +120,7 @@ class Wiring:
         if any(is_async(f) for f in (*functions(routine), routine.finish)):
             call = self.loop.waiting(call)
         timeout = routine._declared.options.timeout
-        return call if timeout is None else self.watchdog.guard(call, timeout, routine.label)
+        return call if timeout is None else self.watchdog.guard(call, timeout, routine._label)
 
     def _finished_logic(self, routine: Routine, logic: Callable[..., Any] | None) -> Callable[..., Any] | None:
         # Logic that a stateful routine calls itself, beyond the call that a step makes.

@@ -1,0 +1,221 @@
+"""A job, as its owner sees it."""
+
+from __future__ import annotations
+
+import concurrent.futures
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from routilux_dist.client import results
+from routilux_dist.coordinator.commands import Report
+from routilux_dist.coordinator.events import ControlAsked, RetryAsked
+from routilux_dist.errors import JobCancelledError, StateError
+from routilux_dist.ids import JobStatus
+
+if TYPE_CHECKING:
+    from routilux_dist.client.worker import FlowWorker
+
+#: Seconds that `cancel` waits for the coordinator to confirm.
+CANCEL_SECONDS = 10.0
+
+
+class Job(concurrent.futures.Future):  # type: ignore[type-arg]  # not subscriptable at run time before 3.9 stubs
+    """One run of a flow; a `concurrent.futures.Future` of its outputs.
+
+    `concurrent.futures.wait` and `as_completed` accept it.
+    """
+
+    def __init__(self, worker: FlowWorker, job_id: str, metadata: Any = None) -> None:
+        super().__init__()
+        self.job_id = job_id
+        self.metadata = metadata
+        self._worker = worker
+        self._report: Report | None = None
+        self._outputs: dict[str, list[Any]] | None = None
+
+    # ---- as a future ---------------------------------------------------------------------------------------------
+
+    def result(self, timeout: float | None = None) -> dict[str, list[Any]]:
+        """Return the outputs: {"routine.event": [payloads]}, a key for each output event of the flow.
+
+        Args:
+            timeout: Seconds to wait; None waits for ever.
+
+        Raises:
+            JobFailedError: The job failed; its text ends with the user's traceback.
+            JobCancelledError: It was cancelled.
+            TimeoutError: It did not end in time; it goes on.
+        """
+        error = self.exception(timeout)
+        if error is not None:
+            raise error
+        return self.outputs
+
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        """Return what `result()` would raise for an ended job, None if it completed.
+
+        Raises:
+            JobCancelledError: The job was cancelled.
+            TimeoutError: It did not end in time; it goes on.
+        """
+        try:
+            return super().exception(timeout)
+        except concurrent.futures.CancelledError:
+            reason = self._report.summary["history"][-2][3] if self._report is not None else ""
+            raise JobCancelledError(f"job {self.job_id!r} was cancelled{f': {reason}' if reason else ''}") from None
+        except concurrent.futures.TimeoutError:
+            raise TimeoutError(f"job {self.job_id!r} did not end within {timeout:g} s; it is {self.status}") from None
+
+    def cancel(self, reason: str = "") -> bool:
+        """End the job and drop what waits; return whether it was still going.
+
+        Receipts that arrive later are not committed. When this returns, the job is cancelled.
+        """
+        if self.done():
+            return self.cancelled()
+        self._worker.session.control(ControlAsked(self.job_id, "cancel", reason))
+        try:
+            super().exception(CANCEL_SECONDS)
+        except concurrent.futures.CancelledError:
+            return True
+        except concurrent.futures.TimeoutError:
+            raise StateError(f"job {self.job_id!r}: the coordinator did not confirm the cancellation") from None
+        return False
+
+    def running(self) -> bool:
+        """Whether the job has started and not ended."""
+        return self.status in (JobStatus.RUNNING, JobStatus.PAUSED)
+
+    def wait_for_completion(self, timeout: float | None = None) -> bool:
+        """Wait until the job has ended, however; return whether it has."""
+        return not concurrent.futures.wait([self], timeout).not_done
+
+    wait = wait_for_completion
+
+    # ---- looking -------------------------------------------------------------------------------------------------
+
+    @property
+    def flow(self) -> str:
+        """Name of the flow."""
+        return self._worker.plan.flow
+
+    @property
+    def status(self) -> JobStatus:
+        """Where the job stands: pending, running, paused, completed, failed or cancelled."""
+        return JobStatus(self.state()["status"])
+
+    def state(self) -> dict[str, Any]:
+        """Return everything that is known of the job but its messages, as plain data.
+
+        Keys: job_id, flow, status, created, started, ended (wall-clock seconds or None), seconds, correlation_id,
+        messages (counts), routines (counts per routine), waiting, history, waits_for.
+        """
+        if self._report is not None:
+            return dict(self._report.summary)
+        answer = self._worker.session.ask("summary", self.job_id)
+        if answer is None:  # posted, but not taken in yet
+            return self._worker.unknown(self.job_id)
+        return dict(answer)
+
+    def stats(self) -> dict[str, Any]:
+        """Return the counts of `state()`: "messages", "routines", "waiting", "seconds"."""
+        state = self.state()
+        return {key: state[key] for key in ("messages", "routines", "waiting", "seconds")}
+
+    @property
+    def history(self) -> list[tuple[float, str, str, str]]:
+        """What happened, oldest first: (wall-clock seconds, kind, routine, text)."""
+        return list(self.state()["history"])
+
+    @property
+    def outputs(self) -> dict[str, list[Any]]:
+        """The outputs so far; all of them once the job has ended."""
+        if self._outputs is not None:
+            return self._outputs
+        if self._report is None:
+            return results.outputs(self._worker.plan, self._worker.fetch(self._contents()[0]))
+        self._outputs = results.outputs(self._worker.plan, self._worker.fetch(self._report.outputs))
+        return self._outputs
+
+    @property
+    def errors(self) -> list[results.ErrorRecord]:
+        """Errors that were met and decided upon, retries excepted."""
+        return results.error_records(self._report.failures if self._report is not None else self._contents()[1])
+
+    @property
+    def dead_letters(self) -> list[results.DeadLetter]:
+        """Messages that ended without success."""
+        letters = self._report.letters if self._report is not None else self._contents()[2]
+        return [results.dead_letter(self._worker.plan, letter) for letter in letters]
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """Job data as committed."""
+        return results.open_data(self._report.data if self._report is not None else self._contents()[3])
+
+    def _contents(self) -> Any:
+        contents = self._worker.session.ask("contents", self.job_id)
+        return contents if contents is not None else ((), (), (), {})
+
+    # ---- control -------------------------------------------------------------------------------------------------
+
+    def pause(self) -> None:
+        """Dispatch nothing further; what is running finishes and is committed."""
+        self._worker.session.control(ControlAsked(self.job_id, "pause"))
+
+    def resume(self) -> None:
+        """Go on after `pause()`."""
+        self._worker.session.control(ControlAsked(self.job_id, "resume"))
+
+    def close(self) -> None:
+        """Promise that no more messages will be posted, so that the job may end."""
+        self._worker.session.control(ControlAsked(self.job_id, "close"))
+
+    def retry_failed(self, letters: Iterable[int] = ()) -> Job:
+        """Post dead letters again, after what made them fail was put right.
+
+        Args:
+            letters: Their places in `dead_letters`; all by default.
+
+        Returns:
+            This job if it is still going, else a new job of the same running flow.
+        """
+        chosen = tuple(letters)
+        if not self.done():
+            self._worker.session.control(RetryAsked(self.job_id, chosen))
+            return self
+        assert self._report is not None
+        found = self._report.letters
+        return self._worker.post_letters([found[n] for n in chosen] if chosen else list(found))
+
+    def watch(self, quiet: bool = False) -> Job:
+        """Show progress until the job has ended; return the job.
+
+        A live table on a terminal (with rich, if it is installed), plain lines otherwise.
+        """
+        from routilux_dist.client import progress
+
+        progress.watch(self, quiet=quiet)
+        return self
+
+    # ---- for the worker ------------------------------------------------------------------------------------------
+
+    def _ended(self, report: Report) -> None:
+        """Take in how the job ended."""
+        self._report = report
+        if report.status == JobStatus.CANCELLED:
+            super().cancel()
+            self.set_running_or_notify_cancel()
+        elif report.failure is not None:
+            self.set_exception(results.job_error(self.flow, self.job_id, report.failure))
+        else:
+            self.set_result(None)
+
+    def __repr__(self) -> str:
+        status = self._report.status if self._report is not None else "open"
+        return f"<Job {self.job_id!r} of flow {self.flow!r}: {status}>"
+
+    def _repr_html_(self) -> str:
+        from routilux_dist.client import progress
+
+        return progress.as_html(self.state())

@@ -1,0 +1,310 @@
+"""The runtime: where flows run, and the way to them."""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from collections.abc import Iterator, Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from routilux_dist.client.job import Job
+from routilux_dist.client.worker import FlowWorker, new_id
+from routilux_dist.compiler.compile import prepare
+from routilux_dist.driver.session import OnNews, Opening, Session
+from routilux_dist.errors import ConfigurationError, StateError
+from routilux_dist.flow.model import ExecutionMode, FlowModel
+from routilux_dist.flow.registry import FlowRegistry
+from routilux_dist.plan.plan import Plan
+from routilux_dist.settings import Settings, Tuning
+
+if TYPE_CHECKING:
+    from routilux_dist.cluster.connect import Cluster
+
+BACKENDS = ("ray", "local")
+
+
+class Runtime:
+    """A place where flows run.
+
+    Args:
+        address: Which Ray to use, as in `ray.init`: None takes `RAY_ADDRESS`, a running cluster, or starts a local one. A Ray
+            that this process is connected to already is used as it is and left running.
+        backend: "ray", or "local" for this process.
+        max_workers: Slices that may run at once. Default: the CPUs of the cluster; one thread for "local" (several for flows
+            with `execution_mode="concurrent"`).
+        namespace: Ray namespace of the coordinators.
+        tuning: How work is cut.
+        ray_options: Further arguments for `ray.init`.
+
+    Raises:
+        ConfigurationError: An argument is wrong.
+        ConnectError: Ray cannot be reached.
+    """
+
+    def __init__(
+        self,
+        address: str | None = None,
+        *,
+        backend: str = "ray",
+        max_workers: int | None = None,
+        namespace: str = "routilux",
+        tuning: Tuning | None = None,
+        ray_options: Mapping[str, Any] | None = None,
+    ) -> None:
+        if backend not in BACKENDS:
+            raise ConfigurationError(f"backend={backend!r}: use one of {', '.join(map(repr, BACKENDS))}")
+        if max_workers is not None and (not isinstance(max_workers, int) or max_workers < 1):
+            raise ConfigurationError(f"max_workers={max_workers!r}: a whole number of at least 1, or None")
+        if backend == "local" and address is not None:
+            raise ConfigurationError(f"address={address!r} is for Ray; backend='local' runs in this process and has none")
+        self.backend = backend
+        self.max_workers = max_workers
+        self.tuning = tuning if tuning is not None else Tuning()
+        self.settings = Settings.from_env()
+        self._lock = threading.RLock()
+        self._closed = False
+        self._workers: dict[str, FlowWorker] = {}
+        #: Flow -> (what it was like, its running instance), for flows that were run without `exec`.
+        self._implicit: weakref.WeakKeyDictionary[FlowModel, tuple[Any, FlowWorker]] = weakref.WeakKeyDictionary()
+        self._cluster: Cluster | None = None
+        if backend == "ray":
+            self._cluster = _connect(address, namespace, max_workers, ray_options or {})
+
+    # ---- running flows -------------------------------------------------------------------------------------------
+
+    def exec(self, flow: FlowModel | str, worker_id: str | None = None) -> FlowWorker:
+        """Start a long-running instance of a flow.
+
+        Args:
+            flow: A flow, its name, or "package.module:attribute".
+            worker_id: What to call the instance; default: a fresh name.
+
+        Raises:
+            ConfigurationError: The flow is not valid; the message lists every fault.
+            ConnectError: The cluster can never hold it.
+        """
+        found = FlowRegistry.resolve(flow)
+        plan = self._prepare(found, need_entry=False)
+        return self._start(found, plan, worker_id or new_id(found.name))
+
+    def _prepare(self, flow: FlowModel, need_entry: bool) -> Plan:
+        self._check_open()
+        return prepare(flow, ship=self.backend != "local", need_entry=need_entry)
+
+    def _start(self, flow: FlowModel, plan: Plan, worker_id: str) -> FlowWorker:
+        with self._lock:
+            if worker_id in self._workers:
+                raise ConfigurationError(f"worker_id {worker_id!r} is taken; choose another one, or None")
+            opening = Opening(
+                plan=plan,
+                routines=flow.routines,
+                flow_handler=flow.error_handler,
+                workers=self._width(plan),
+                tuning=self.tuning,
+                validate=self.settings.validate,
+                worker_id=worker_id,
+            )
+            worker = FlowWorker(
+                plan, flow.routines, worker_id, opening.workers, lambda on_news: self._open(opening, on_news)
+            )
+            self._workers[worker_id] = worker
+            return worker
+
+    def _open(self, opening: Opening, on_news: OnNews) -> Session:
+        if self._cluster is not None:
+            return self._cluster.open(opening, on_news)
+        from routilux_dist.local.session import LocalSession
+
+        return LocalSession(opening, on_news)
+
+    def _width(self, plan: Plan) -> int:
+        """Return how many slices of a flow may run at once."""
+        wanted = plan.max_workers if plan.max_workers is not None else self.max_workers
+        if self._cluster is not None:
+            return wanted if wanted is not None else self._cluster.cpus()
+        if plan.mode == ExecutionMode.SEQUENTIAL:
+            return 1
+        if wanted is not None:
+            return wanted
+        return (os.cpu_count() or 1) if plan.mode == ExecutionMode.CONCURRENT else 1
+
+    def worker_for(self, flow: FlowModel | str, need_entry: bool = True) -> FlowWorker:
+        """Return the instance that serves a flow in `submit`, `run` and `map`; a changed flow gets a new one."""
+        found = FlowRegistry.resolve(flow)
+        state = found.fingerprint()
+        with self._lock:
+            self._check_open()
+            known = self._implicit.get(found)
+            if known is not None:
+                if known[0] == state:
+                    return known[1]
+                _retire(self._workers, known[1])
+            worker = self._start(found, self._prepare(found, need_entry), new_id(found.name))
+            self._implicit[found] = (state, worker)
+            weakref.finalize(found, _retire, self._workers, worker)
+            return worker
+
+    # ---- jobs ----------------------------------------------------------------------------------------------------
+
+    def submit(
+        self,
+        flow: FlowModel | str,
+        payload: Any = None,
+        *,
+        entry: str | None = None,
+        job_id: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        correlation_id: str | None = None,
+    ) -> Job:
+        """Start a job: post one message to a flow's entry.
+
+        Args:
+            flow: A flow, its name, or "package.module:attribute".
+            payload: The message.
+            entry: "routine.slot" or "routine", where it is not the flow's only entry.
+            job_id: Identifier of the job; default: a fresh one.
+            metadata: What routines see as `rd.current_job().metadata`.
+            correlation_id: For following a request through several systems.
+
+        Raises:
+            ConfigurationError: The flow is not valid, or there is no such entry.
+            SerializationError: The message cannot be sent.
+        """
+        found = FlowRegistry.resolve(flow)
+        worker = self.worker_for(found, need_entry=entry is None)
+        routine, slot = found.entry_slot(entry)
+        if job_id is not None and any(job.job_id == job_id for job in worker.jobs):
+            raise StateError(f"job {job_id!r} is running already; give another job_id, or rt.post(…, job_id=) to add to it")
+        return worker.post(
+            routine, slot, payload, job_id=job_id, metadata=metadata, correlation_id=correlation_id
+        )
+
+    def post(
+        self,
+        flow: FlowModel | str,
+        routine: str,
+        slot: str,
+        payload: Any = None,
+        *,
+        worker_id: str | None = None,
+        job_id: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        correlation_id: str | None = None,
+        close: bool = True,
+    ) -> tuple[FlowWorker, Job]:
+        """Post one message to a slot of a flow.
+
+        Args:
+            flow: A flow or its name.
+            routine: Routine in the flow.
+            slot: Its slot.
+            payload: The message.
+            worker_id: Which running instance; default: the newest one of this flow, or a new one.
+            job_id: A job that has not ended, to add the message to; or the name of a new one.
+            metadata: What routines see as `rd.current_job().metadata`; for new jobs.
+            correlation_id: For new jobs.
+            close: Whether the job may end when this message is done. With False, call `job.close()` later.
+
+        Returns:
+            The running instance and the job.
+
+        Raises:
+            ConfigurationError: There is no such flow, routine, slot or instance.
+            StateError: The job has ended.
+        """
+        worker = self._find_worker(flow, worker_id)
+        job = worker.post(
+            routine, slot, payload, job_id=job_id, metadata=metadata, correlation_id=correlation_id, close=close
+        )
+        return worker, job
+
+    def _find_worker(self, flow: FlowModel | str, worker_id: str | None) -> FlowWorker:
+        self._check_open()
+        if worker_id is not None:
+            worker = self._workers.get(worker_id)
+            if worker is None:
+                known = ", ".join(self._workers) or "none"
+                raise ConfigurationError(f"no running flow is called {worker_id!r}; running: {known}; see rt.exec(flow)")
+            return worker
+        name = flow.name if isinstance(flow, FlowModel) else flow
+        for worker in reversed(list(self._workers.values())):
+            if worker.flow == name:
+                return worker
+        return self.worker_for(flow, need_entry=False)
+
+    def list_jobs(self) -> list[Job]:
+        """Return the jobs of this process that have not ended."""
+        return [job for worker in self._workers.values() for job in worker.jobs]
+
+    def workers(self) -> Iterator[FlowWorker]:
+        """Iterate over the running flows of this runtime."""
+        return iter(list(self._workers.values()))
+
+    # ---- life ----------------------------------------------------------------------------------------------------
+
+    def shutdown(self, wait: bool = False) -> None:
+        """End all running flows, and the Ray that this runtime started. Ended jobs keep their results.
+
+        Args:
+            wait: Wait for open jobs first; else they are cancelled.
+        """
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+        for worker in self.workers():
+            if wait:
+                worker.wait()
+            worker.close()
+        self._workers.clear()
+        if self._cluster is not None:
+            self._cluster.close()
+
+    close = shutdown
+
+    @property
+    def closed(self) -> bool:
+        """Whether `shutdown` was called."""
+        return self._closed
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StateError("this runtime was shut down; make another rd.Runtime(…)")
+
+    def __enter__(self) -> Runtime:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None) -> None:
+        self.shutdown(wait=False)
+
+    def __repr__(self) -> str:
+        state = "shut down" if self._closed else f"{len(self._workers)} running flows"
+        return f"<Runtime backend={self.backend!r}: {state}>"
+
+
+def _retire(workers: dict[str, FlowWorker], worker: FlowWorker) -> None:
+    """Close an instance that nobody can reach any more, once its jobs have ended."""
+    workers.pop(worker.worker_id, None)
+    if not worker.jobs:
+        worker.close()
+        return
+
+    def close_later() -> None:
+        worker.wait()
+        worker.close()
+
+    threading.Thread(target=close_later, name="routilux-retire", daemon=True).start()
+
+
+def _connect(address: str | None, namespace: str, max_workers: int | None, options: Mapping[str, Any]) -> Cluster:
+    try:
+        from routilux_dist.cluster.connect import Cluster
+    except ModuleNotFoundError as exc:
+        if exc.name != "ray":
+            raise
+        raise ConfigurationError(
+            "Ray is not installed: pip install ray, or run in this process with backend='local'"
+        ) from None
+    return Cluster(address, namespace, max_workers, options)

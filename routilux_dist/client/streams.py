@@ -1,0 +1,255 @@
+"""A stream: the items of one `flow.map`, in blocks, and the account of which are through.
+
+An item is *open* while it has messages anywhere; it starts with one. Receipts say which items' messages were consumed and which were
+sent on, in the order in which they were committed, so an item whose count reaches zero is through.
+"""
+
+from __future__ import annotations
+
+import queue
+import time
+from bisect import bisect_left
+from collections import deque
+from collections.abc import Iterator
+from typing import Any, NamedTuple, Union
+
+from routilux_dist.client import results
+from routilux_dist.client.worker import FlowWorker, new_id
+from routilux_dist.coordinator.commands import Deliver, Report
+from routilux_dist.coordinator.events import Posted
+from routilux_dist.errors import RoutiluxError
+from routilux_dist.plan.plan import PortPlan
+from routilux_dist.wire import codec
+from routilux_dist.wire.failure import Failure
+
+#: A block is posted at the latest this many seconds after its first item was taken.
+LINGER_SECONDS = 0.02
+#: Most bytes of items on their way, unless a single one is larger.
+MAX_BYTES = 128 << 20
+
+
+class Chunk(NamedTuple):
+    """Results of `count` neighbouring items from `first` on."""
+
+    first: int
+    count: int
+    payloads: list[Any]
+    #: What to raise when their turn comes.
+    error: BaseException | None = None
+
+
+class Stream:
+    """The items of one `flow.map`."""
+
+    def __init__(
+        self,
+        worker: FlowWorker,
+        port: PortPlan,
+        source: Iterator[Any],
+        buffersize: int | None,
+        ordered: bool,
+        on_error: str,
+        deadline: float | None,
+    ) -> None:
+        self._worker, self._port, self._source = worker, port, source
+        self._buffersize, self._ordered, self._on_error, self._deadline = buffersize, ordered, on_error, deadline
+        self._job = new_id("map")
+        self._inbox: queue.SimpleQueue[Union[Deliver, Report]] = queue.SimpleQueue()
+        #: Items taken from the source, and items whose results were consumed.
+        self._taken = self._consumed = 0
+        self._exhausted = False
+        self._bytes = 0
+        #: First item of a block -> (last item, bytes), for the bound on bytes.
+        self._sent: dict[int, int] = {}
+        #: Extra open messages by item; an item that is not here has just its first one.
+        self._open: dict[int, int] = {}
+        #: What came of open items so far.
+        self._partial: dict[int, list[Any]] = {}
+        self._failed: dict[int, Failure] = {}
+        #: The items themselves, where an error has to name them.
+        self._items: dict[int, Any] = {}
+        #: Results that wait for their turn (ordered), and those that are next.
+        self._later: dict[int, Chunk] = {}
+        self._next = 0
+        self._ready: deque[Chunk] = deque()
+
+    def results(self) -> Iterator[Any]:
+        """Yield results; feed the flow as they are consumed."""
+        self._worker.open_stream(self._job, self._inbox.put)
+        try:
+            while True:
+                self._feed()
+                self._absorb_all(block=not self._ready)
+                while self._ready:
+                    chunk = self._ready.popleft()
+                    if chunk.error is not None:
+                        raise chunk.error
+                    yield from chunk.payloads
+                    self._consumed += chunk.count
+                    if not self._inbox.empty():
+                        break  # keep the workers fed while a long row of results is consumed
+                if self._exhausted and self._consumed == self._taken:
+                    return
+        finally:
+            self._worker.close_stream(self._job)
+            close = getattr(self._source, "close", None)
+            if close is not None and not self._exhausted:
+                close()
+
+    # ---- feeding -------------------------------------------------------------------------------------------------
+
+    def _room(self) -> int:
+        """Return how many items may be taken now."""
+        out = self._taken - self._consumed
+        if self._buffersize is not None:
+            return self._buffersize - out
+        if self._bytes > MAX_BYTES and out >= 2 * self._worker.width:
+            return 0
+        rows = self._worker.advice.get(self._port.index, 1)
+        # Three slices per worker, of eight blocks each: one runs, one is ready, one is on its way.
+        return max(64, 24 * rows) * self._worker.width - out
+
+    def _feed(self) -> None:
+        while not self._exhausted and (room := self._room()) > 0:
+            rows = min(room, self._worker.advice.get(self._port.index, 1))
+            if self._buffersize is not None:
+                # A small buffer still has to reach every worker.
+                rows = max(1, min(rows, self._buffersize // (2 * self._worker.width) or 1))
+            first = self._taken
+            payloads = self._take(rows)
+            if payloads:
+                self._post(first, payloads)
+            if not self._inbox.empty():
+                return
+
+    def _take(self, rows: int) -> list[Any]:
+        payloads: list[Any] = []
+        until = time.monotonic() + LINGER_SECONDS
+        source = self._source
+        for payload in source:
+            payloads.append(payload)
+            if len(payloads) >= rows or (len(payloads) & 63 == 1 and time.monotonic() > until):
+                break
+        else:
+            self._exhausted = True
+        if self._on_error == "collect":
+            self._items.update(enumerate(payloads, self._taken))
+        self._taken += len(payloads)
+        return payloads
+
+    def _post(self, first: int, payloads: list[Any]) -> None:
+        what = self._port.path
+        block = self._worker.block(self._port, 0, payloads, first, what)._replace(job=self._job)
+        self._bytes += block.nbytes
+        self._sent[first] = block.nbytes
+        self._worker.session.post(
+            Posted(job=self._job, blocks=(block,), last=False, stream=True, client=self._worker.client_id)
+        )
+
+    # ---- taking in -----------------------------------------------------------------------------------------------
+
+    def _absorb_all(self, block: bool) -> None:
+        """Take in what has been delivered; wait for something if `block` and results are still to come."""
+        if block and self._taken > self._consumed:
+            timeout = None if self._deadline is None else max(0.0, self._deadline - time.monotonic())
+            try:
+                self._absorb(self._inbox.get(timeout=timeout))
+            except queue.Empty:
+                raise TimeoutError("flow.map did not end in time") from None
+        while not self._inbox.empty():
+            self._absorb(self._inbox.get())
+
+    def _absorb(self, news: Deliver | Report) -> None:
+        if isinstance(news, Report):
+            if news.failure is not None:
+                raise results.job_error(self._worker.flow, self._job, news.failure)
+            raise RoutiluxError(f"flow.map: the running flow ended its stream: {news.status}")
+        ranges, singles, added = news.items or ((), (), ())
+        for letter in news.letters:
+            if letter.failure.item is not None and letter.failure.strategy == "stop":
+                self._fail(letter.failure)
+        blocks = self._worker.fetch(news.outputs)
+        for first, _ in ranges:
+            self._bytes -= self._sent.pop(first, 0)
+        if not (self._open or added or singles or self._failed):
+            self._absorb_whole(ranges, blocks)
+            return
+        for item in added:
+            self._open[item] = self._open.get(item, 0) + 1
+        for output in blocks:
+            payloads, items = codec.unpack(output.body)
+            for item, payload in zip(items, payloads):  # type: ignore[arg-type]
+                self._partial.setdefault(item, []).append(payload)
+        for item in singles:
+            self._less(item)
+        for first, count in ranges:
+            for item in range(first, first + count):
+                self._less(item)
+
+    def _absorb_whole(self, ranges: Any, blocks: list[Any]) -> None:
+        """The usual case: every item of the receipt was begun and ended in it."""
+        if not ranges:
+            return
+        opened = [codec.unpack(block.body) for block in blocks]
+        if not self._ordered:
+            payloads = opened[0].payloads if len(opened) == 1 else [p for rows in opened for p in rows.payloads]
+            self._ready.append(Chunk(-1, sum(count for _, count in ranges), payloads))
+            self._forget_items(ranges)
+            return
+        for first, count in ranges:
+            if len(opened) == 1:
+                low, high = bisect_left(opened[0].items, first), bisect_left(opened[0].items, first + count)
+                payloads = opened[0].payloads[low:high]
+            else:
+                payloads = _interleave(opened, first, count)
+            self._later[first] = Chunk(first, count, payloads)
+        self._forget_items(ranges)
+        self._release()
+
+    def _forget_items(self, ranges: Any) -> None:
+        if self._items:
+            for first, count in ranges:
+                for item in range(first, first + count):
+                    self._items.pop(item, None)
+
+    def _less(self, item: int) -> None:
+        """One message of an item was consumed."""
+        extra = self._open.get(item, 0)
+        if extra > 0:
+            self._open[item] = extra - 1
+            return
+        self._open.pop(item, None)
+        payloads = self._partial.pop(item, [])
+        failure = self._failed.pop(item, None)
+        error = None
+        if failure is not None:
+            error = results.job_error(self._worker.flow, self._job, failure)
+            payloads = [results.ItemError(self._items.get(item), error)] if self._on_error == "collect" else []
+        self._items.pop(item, None)
+        self._later[item] = Chunk(item, 1, payloads, error if self._on_error == "raise" else None)
+        self._release()
+
+    def _release(self) -> None:
+        if not self._ordered:
+            self._ready.extend(self._later.values())
+            self._later.clear()
+        while (chunk := self._later.pop(self._next, None)) is not None:
+            self._ready.append(chunk)
+            self._next += chunk.count
+
+    def _fail(self, failure: Failure) -> None:
+        assert failure.item is not None
+        if self._on_error == "raise" and not self._ordered:
+            raise results.job_error(self._worker.flow, self._job, failure)
+        self._failed[failure.item] = failure
+
+
+def _interleave(opened: list[Any], first: int, count: int) -> list[Any]:
+    """Return payloads of several outputs in the order of their items."""
+    by_item: dict[int, list[Any]] = {}
+    for rows in opened:
+        for item, payload in zip(rows.items, rows.payloads):
+            if first <= item < first + count:
+                by_item.setdefault(item, []).append(payload)
+    return [payload for item in sorted(by_item) for payload in by_item[item]]
+

@@ -1,0 +1,257 @@
+"""A running flow, as its owner sees it."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from routilux_dist.client.job import Job
+from routilux_dist.coordinator.commands import Advise, Deliver, Refuse, Report
+from routilux_dist.coordinator.events import ControlAsked, Posted
+from routilux_dist.driver.driver import News
+from routilux_dist.driver.session import Session
+from routilux_dist.errors import ConfigurationError, SerializationError, StateError
+from routilux_dist.flow import naming
+from routilux_dist.flow.routine import Routine
+from routilux_dist.flow.state import Key, key_of, partition_of
+from routilux_dist.ids import JOB_ID_RULE
+from routilux_dist.plan.plan import GroupKind, Plan, PortPlan
+from routilux_dist.wire import codec
+from routilux_dist.wire.block import Block, Items, Rows
+from routilux_dist.wire.failure import Letter
+
+#: Builds a session that reports to a function.
+Opener = Callable[[Callable[[list[News]], None]], Session]
+
+
+class FlowWorker:
+    """A long-running instance of a flow: its coordinator, and the jobs that this process posted to it."""
+
+    def __init__(
+        self, plan: Plan, routines: Mapping[str, Routine], worker_id: str, width: int, opener: Opener
+    ) -> None:
+        self.plan = plan
+        #: Slices that may run at once.
+        self.width = width
+        self.worker_id = worker_id
+        self.client_id = new_id("client")
+        #: Keys of stateful routines: the routine objects themselves would keep their flow alive.
+        self._keys: dict[str, Key] = {
+            r: routines[r]._declared.state.key  # type: ignore[union-attr]
+            for r in plan.routines
+            if routines[r]._declared.state is not None
+        }
+        self._jobs: dict[str, Job] = {}
+        self._streams: dict[str, Callable[[Deliver | Report], None]] = {}
+        self._lock = threading.Lock()
+        #: Messages per block by port, as the coordinator advises.
+        self.advice: dict[int, int] = {}
+        self.session = opener(self._on_news)
+
+    @property
+    def flow(self) -> str:
+        """Name of the flow."""
+        return self.plan.flow
+
+    # ---- posting -------------------------------------------------------------------------------------------------
+
+    def post(
+        self,
+        routine: str,
+        slot: str,
+        payload: Any,
+        *,
+        job_id: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        correlation_id: str | None = None,
+        close: bool = True,
+    ) -> Job:
+        """Post one message; see `Runtime.post`."""
+        port = self.port(routine, slot)
+        block = self.block(port, self.partition(port, payload), [payload], None, f"{routine}.{slot}")
+        with self._lock:
+            job = self._jobs.get(job_id) if job_id is not None else None
+            known = job is not None
+            if job is None:
+                job = Job(self, check_job_id(job_id), metadata)
+                self._jobs[job.job_id] = job
+        if known and job.done():
+            raise StateError(f"job {job.job_id!r} has ended ({job.status}): it takes no more messages; post without job_id=")
+        self.session.post(
+            Posted(
+                job=job.job_id,
+                blocks=(block._replace(job=job.job_id),),
+                last=close and not known,
+                client=self.client_id,
+                metadata=self._pack_metadata(metadata),
+                correlation_id=correlation_id,
+            )
+        )
+        return job
+
+    def _pack_metadata(self, metadata: Mapping[str, Any] | None) -> Any:
+        if metadata is None or not self.session.packed:
+            return metadata
+        return codec.encode(dict(metadata))
+
+    def post_letters(self, letters: Sequence[Letter]) -> Job:
+        """Post dead letters as a new job."""
+        job = Job(self, new_id("job"))
+        with self._lock:
+            self._jobs[job.job_id] = job
+        blocks = []
+        for letter in letters:
+            block = letter.block._replace(job=job.job_id, attempt=1, entry=True, origin="")
+            port = self.plan.ports[block.port]
+            routine = self.plan.routines[port.routine]
+            if routine.stateful and not routine.keyed:
+                block = block._replace(partition=self._home(port, job.job_id))
+            blocks.append(block)
+        self.session.post(Posted(job=job.job_id, blocks=tuple(blocks), client=self.client_id))
+        return job
+
+    def open_stream(self, job_id: str, on_news: Callable[[Deliver | Report], None]) -> None:
+        """Have the news of a stream sent to a function."""
+        with self._lock:
+            self._streams[job_id] = on_news
+
+    def close_stream(self, job_id: str) -> None:
+        """End a stream, whatever it still does."""
+        with self._lock:
+            self._streams.pop(job_id, None)
+        self.session.control(ControlAsked(job_id, "cancel", "the consumer stopped"))
+
+    def port(self, routine: str, slot: str) -> PortPlan:
+        """Return the port of a slot.
+
+        Raises:
+            ConfigurationError: There is no such routine or slot.
+        """
+        if routine not in self.plan.routines:
+            hint = naming.did_you_mean(routine, self.plan.routines, "routines")
+            raise ConfigurationError(f"flow {self.flow!r} has no routine {routine!r}; {hint}")
+        slots = self.plan.routines[routine].slots
+        if slot not in slots:
+            raise ConfigurationError(
+                f"routine {routine!r} has no slot {slot!r}; {naming.did_you_mean(slot, slots, 'slots')}"
+            )
+        return self.plan.ports[slots[slot]]
+
+    def partition(self, port: PortPlan, payload: Any) -> int | None:
+        """Return the home of a message, None if it depends on the job."""
+        routine = self.plan.routines[port.routine]
+        if not routine.stateful or self.plan.groups[port.group].kind is GroupKind.SOLO:
+            return 0
+        key = self._keys.get(port.routine)
+        if key is None:
+            return None
+        try:
+            return partition_of(key_of(key, payload), self.session.partitions[port.group])
+        except Exception:  # the routine will meet the same error and report it
+            return 0
+
+    def _home(self, port: PortPlan, job_id: str) -> int:
+        routine = self.plan.routines[port.routine]
+        if self.plan.groups[port.group].kind is GroupKind.SOLO:
+            return 0
+        return partition_of(job_id if routine.scope == "job" else "", self.session.partitions[port.group])
+
+    def block(self, port: PortPlan, partition: int | None, payloads: list[Any], items: Items, what: str) -> Block:
+        """Return entry messages as a block.
+
+        Raises:
+            SerializationError: A payload cannot be sent.
+        """
+        nbytes, body = 0, Rows(payloads, items)
+        if self.session.packed:
+            try:
+                packed = codec.pack(payloads, items)
+            except SerializationError as exc:
+                raise SerializationError(
+                    f"the message for {what} cannot be sent to a worker: {exc}; send plain data, or what is needed to "
+                    f"make it again there"
+                ) from exc
+            nbytes, body = packed.nbytes, packed  # type: ignore[assignment]
+        return Block("", port.index, -1 if partition is None else partition, len(payloads), nbytes, 1, 0, True, "", body)
+
+    # ---- news ----------------------------------------------------------------------------------------------------
+
+    def _on_news(self, news: list[News]) -> None:
+        for one in news:
+            if isinstance(one, Advise):
+                self.advice.update(one.rows)
+                continue
+            stream = self._streams.get(one.job)
+            if stream is not None and not isinstance(one, Refuse):
+                stream(one)
+                continue
+            job = self._jobs.get(one.job)
+            if job is None or job.done():
+                continue
+            if isinstance(one, Report):
+                with self._lock:
+                    self._jobs.pop(one.job, None)
+                job._ended(one)
+            elif isinstance(one, Refuse):
+                job.set_exception(StateError(one.reason))
+
+    def fetch(self, blocks: Iterable[Block]) -> list[Block]:
+        """Return blocks with their bodies in this process."""
+        fetch = getattr(self.session, "fetch", None)
+        return list(blocks) if fetch is None else fetch(list(blocks))
+
+    def unknown(self, job_id: str) -> dict[str, Any]:
+        """Return the state of a job that was posted and not yet taken in."""
+        counts = dict.fromkeys(("accepted", "done", "dead", "discarded", "pending", "in_flight", "outputs"), 0)
+        return {
+            "job_id": job_id, "flow": self.flow, "status": "pending", "created": time.time(), "started": None, "ended": None,
+            "seconds": 0.0, "correlation_id": None, "messages": counts, "routines": {}, "waiting": 0, "history": [],
+            "waits_for": "the coordinator",
+        }  # fmt: skip
+
+    # ---- life ----------------------------------------------------------------------------------------------------
+
+    @property
+    def jobs(self) -> list[Job]:
+        """Jobs that this process posted and that have not ended."""
+        return list(self._jobs.values())
+
+    def stats(self) -> dict[str, Any]:
+        """Return what the running flow is doing: workers, jobs, slices, queues, seconds per message."""
+        return dict(self.session.ask("overview"))
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until the jobs that are open now have ended; return whether they have."""
+        return not concurrent.futures.wait(self.jobs, timeout).not_done
+
+    def close(self) -> None:
+        """End the running flow; jobs that have not ended are cancelled."""
+        self.session.close()
+
+    def __repr__(self) -> str:
+        return f"<FlowWorker {self.worker_id!r} of flow {self.flow!r}: {len(self._jobs)} open jobs>"
+
+
+def new_id(prefix: str) -> str:
+    """Return a fresh identifier such as "job-3f9c0a7be12d" (48 random bits)."""
+    return f"{prefix}-{secrets.token_hex(6)}"
+
+
+def check_job_id(job_id: str | None) -> str:
+    """Return a job's identifier, a fresh one for None.
+
+    Raises:
+        ConfigurationError: It is not allowed.
+    """
+    if job_id is None:
+        return new_id("job")
+    if not isinstance(job_id, str) or not JOB_ID_RULE.fullmatch(job_id):
+        raise ConfigurationError(
+            f"job_id {job_id!r} is not allowed: letters, digits, '.', '_' and '-', starting with a letter or digit, at most "
+            f"128 characters"
+        )
+    return job_id

@@ -105,9 +105,10 @@ class Runtime:
                 tuning=self.tuning,
                 validate=self.settings.validate,
                 worker_id=worker_id,
+                client_id=new_id("client"),
             )
             worker = FlowWorker(
-                plan, flow.routines, worker_id, opening.workers, lambda on_news: self._open(opening, on_news)
+                plan, flow.routines, opening, lambda on_news: self._open(opening, on_news)
             )
             self._workers[worker_id] = worker
             return worker

@@ -17,7 +17,8 @@ from routilux_dist.client import results
 from routilux_dist.client.worker import FlowWorker, new_id
 from routilux_dist.coordinator.commands import Deliver, Report
 from routilux_dist.coordinator.events import Posted
-from routilux_dist.errors import RoutiluxError
+from routilux_dist.driver.driver import Gone
+from routilux_dist.errors import ExecutionError, RoutiluxError
 from routilux_dist.plan.plan import PortPlan
 from routilux_dist.wire import codec
 from routilux_dist.wire.failure import Failure
@@ -54,7 +55,7 @@ class Stream:
         self._worker, self._port, self._source = worker, port, source
         self._buffersize, self._ordered, self._on_error, self._deadline = buffersize, ordered, on_error, deadline
         self._job = new_id("map")
-        self._inbox: queue.SimpleQueue[Union[Deliver, Report]] = queue.SimpleQueue()
+        self._inbox: queue.SimpleQueue[Union[Deliver, Report, Gone]] = queue.SimpleQueue()
         #: Items taken from the source, and items whose results were consumed.
         self._taken = self._consumed = 0
         self._exhausted = False
@@ -159,7 +160,9 @@ class Stream:
         while not self._inbox.empty():
             self._absorb(self._inbox.get())
 
-    def _absorb(self, news: Deliver | Report) -> None:
+    def _absorb(self, news: Deliver | Report | Gone) -> None:
+        if isinstance(news, Gone):
+            raise ExecutionError(f"flow.map lost its coordinator: {news.reason}")
         if isinstance(news, Report):
             if news.failure is not None:
                 raise results.job_error(self._worker.flow, self._job, news.failure)

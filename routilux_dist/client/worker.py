@@ -12,9 +12,9 @@ from typing import Any
 from routilux_dist.client.job import Job
 from routilux_dist.coordinator.commands import Advise, Deliver, Refuse, Report
 from routilux_dist.coordinator.events import ControlAsked, Posted
-from routilux_dist.driver.driver import News
-from routilux_dist.driver.session import Session
-from routilux_dist.errors import ConfigurationError, SerializationError, StateError
+from routilux_dist.driver.driver import Gone, News
+from routilux_dist.driver.session import Opening, Session
+from routilux_dist.errors import ConfigurationError, ExecutionError, SerializationError, StateError
 from routilux_dist.flow import naming
 from routilux_dist.flow.routine import Routine
 from routilux_dist.flow.state import Key, key_of, partition_of
@@ -32,13 +32,13 @@ class FlowWorker:
     """A long-running instance of a flow: its coordinator, and the jobs that this process posted to it."""
 
     def __init__(
-        self, plan: Plan, routines: Mapping[str, Routine], worker_id: str, width: int, opener: Opener
+        self, plan: Plan, routines: Mapping[str, Routine], opening: Opening, opener: Opener
     ) -> None:
         self.plan = plan
         #: Slices that may run at once.
-        self.width = width
-        self.worker_id = worker_id
-        self.client_id = new_id("client")
+        self.width = opening.workers
+        self.worker_id = opening.worker_id
+        self.client_id = opening.client_id
         #: Keys of stateful routines: the routine objects themselves would keep their flow alive.
         self._keys: dict[str, Key] = {
             r: routines[r]._declared.state.key  # type: ignore[union-attr]
@@ -46,7 +46,7 @@ class FlowWorker:
             if routines[r]._declared.state is not None
         }
         self._jobs: dict[str, Job] = {}
-        self._streams: dict[str, Callable[[Deliver | Report], None]] = {}
+        self._streams: dict[str, Callable[[Deliver | Report | Gone], None]] = {}
         self._lock = threading.Lock()
         #: Messages per block by port, as the coordinator advises.
         self.advice: dict[int, int] = {}
@@ -114,7 +114,7 @@ class FlowWorker:
         self.session.post(Posted(job=job.job_id, blocks=tuple(blocks), client=self.client_id))
         return job
 
-    def open_stream(self, job_id: str, on_news: Callable[[Deliver | Report], None]) -> None:
+    def open_stream(self, job_id: str, on_news: Callable[[Deliver | Report | Gone], None]) -> None:
         """Have the news of a stream sent to a function."""
         with self._lock:
             self._streams[job_id] = on_news
@@ -185,6 +185,9 @@ class FlowWorker:
             if isinstance(one, Advise):
                 self.advice.update(one.rows)
                 continue
+            if isinstance(one, Gone):
+                self._abandon(one)
+                continue
             stream = self._streams.get(one.job)
             if stream is not None and not isinstance(one, Refuse):
                 stream(one)
@@ -198,6 +201,19 @@ class FlowWorker:
                 job._ended(one)
             elif isinstance(one, Refuse):
                 job.set_exception(StateError(one.reason))
+
+    def _abandon(self, gone: Gone) -> None:
+        """Nothing more will be heard: end everything that waits."""
+        with self._lock:
+            jobs, streams = list(self._jobs.values()), list(self._streams.values())
+            self._jobs.clear()
+        for job in jobs:
+            if not job.done():
+                job.set_exception(
+                    ExecutionError(f"job {job.job_id!r} of flow {self.flow!r} ended with its coordinator: {gone.reason}")
+                )
+        for stream in streams:
+            stream(gone)
 
     def fetch(self, blocks: Iterable[Block]) -> list[Block]:
         """Return blocks with their bodies in this process."""

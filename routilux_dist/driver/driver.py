@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Protocol, Union
 
 from routilux_dist.clock import Clock
@@ -13,8 +14,16 @@ from routilux_dist.coordinator.events import Event, TimerFired, TimerKey
 from routilux_dist.coordinator.machine import Machine
 from routilux_dist.wire.slices import Slice
 
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """The running flow cannot be reached any more; said by a session, never by a coordinator."""
+
+    reason: str
+
+
 #: What clients are told.
-News = Union[Report, Deliver, Refuse, Advise]
+News = Union[Report, Deliver, Refuse, Advise, Gone]
 
 
 class Body(Protocol):

@@ -53,6 +53,7 @@ class Opening:
         tuning: How work is cut.
         validate: Check the machine's invariants after every event.
         worker_id: Name of the running flow.
+        client_id: Name of the client that opens it.
     """
 
     plan: Plan
@@ -62,6 +63,7 @@ class Opening:
     tuning: Tuning
     validate: bool
     worker_id: str
+    client_id: str
 
     def partitions(self, homes: int) -> dict[int, int]:
         """Return the number of homes by group, with `homes` for groups that leave it open."""

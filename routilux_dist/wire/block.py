@@ -5,6 +5,7 @@ Everybody may read a block's header. Only workers and clients open its body.
 
 from __future__ import annotations
 
+import pickle
 from typing import Any, NamedTuple, Union
 
 #: Item numbers of a stream's messages: None (no stream), the number of the first row of consecutive items, or one per row.
@@ -28,6 +29,10 @@ class Packed(NamedTuple):
     def nbytes(self) -> int:
         """Size in bytes."""
         return len(self.data) + sum(memoryview(b).nbytes for b in self.buffers)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A buffer that has arrived from elsewhere is a plain memoryview, which does not pickle; wrapped, it travels uncopied.
+        return Packed, (self.data, tuple(pickle.PickleBuffer(b) for b in self.buffers))
 
 
 class Stored(NamedTuple):

@@ -1,0 +1,98 @@
+"""Connecting to Ray, and what can go wrong with it."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+import ray
+import ray.exceptions
+
+from routilux_dist.cluster import resources
+from routilux_dist.driver.session import OnNews, Opening, Session
+from routilux_dist.errors import ConnectError
+
+
+class _Shared:
+    """Ray is one per process; the last runtime to use one that we started shuts it down."""
+
+    lock = threading.Lock()
+    users = 0
+    ours = False
+
+
+class Cluster:
+    """A connection to Ray. A Ray that this process uses already is taken as it is and left running."""
+
+    def __init__(self, address: str | None, namespace: str, max_workers: int | None, options: Mapping[str, Any]) -> None:
+        self.namespace = namespace
+        self._closed = False
+        with _Shared.lock:
+            if not ray.is_initialized():
+                _init(address, max_workers, dict(options))
+                _Shared.ours, _Shared.users = True, 0
+            _Shared.users += 1
+
+    def cpus(self) -> int:
+        """Return the CPUs of the cluster, at least 1."""
+        return max(1, int(ray.cluster_resources().get("CPU", 1)))
+
+    def open(self, opening: Opening, on_news: OnNews) -> Session:
+        """Start a running flow.
+
+        Raises:
+            ConnectError: No node can ever hold one of its groups.
+        """
+        from routilux_dist.cluster.session import RaySession
+
+        nodes = [n["Resources"] for n in ray.nodes() if n["Alive"]]
+        fault = resources.misfit(opening.plan, nodes)
+        if fault:
+            raise ConnectError(fault, problems=(fault,))
+        return RaySession(opening, on_news, self.namespace, nodes)
+
+    def close(self) -> None:
+        """Let go of Ray; shut it down if it is ours and nobody else uses it."""
+        with _Shared.lock:
+            if self._closed:
+                return
+            self._closed = True
+            _Shared.users -= 1
+            if _Shared.users == 0 and _Shared.ours and ray.is_initialized():
+                ray.shutdown()
+                _Shared.ours = False
+
+
+def _init(address: str | None, max_workers: int | None, options: dict[str, Any]) -> None:
+    if max_workers is not None and max_workers > (os.cpu_count() or 1) and "num_cpus" not in options:
+        # More workers than CPUs is what waiting work wants; only a cluster that we start can be told so.
+        try:
+            _ray_init(address, {**options, "num_cpus": max_workers})
+            return
+        except ValueError:
+            pass  # attaching to a running cluster: it has the CPUs that it has
+    _ray_init(address, options)
+
+
+def _ray_init(address: str | None, options: dict[str, Any]) -> None:
+    where = address or os.environ.get("RAY_ADDRESS") or "a local Ray"
+    try:
+        ray.init(address=address, **options)
+    except ray.exceptions.AuthenticationError as exc:
+        raise ConnectError(
+            f"Ray at {where} wants a token: {exc}. Clusters use token authentication; set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN "
+            f"(or RAY_AUTH_TOKEN_PATH) to the cluster's token, which `ray get-auth-token` prints on its head node"
+        ) from exc
+    except ConnectionError as exc:
+        raise ConnectError(
+            f"no Ray cluster answers at {where}: {exc}. Start one with `ray start --head`, correct address= or RAY_ADDRESS, "
+            f"or leave address=None for a local one"
+        ) from exc
+    except RuntimeError as exc:
+        if "ersion mismatch" not in str(exc):
+            raise
+        raise ConnectError(
+            f"Ray at {where} runs other versions than this process: {exc}. Use the cluster's Python and Ray versions here"
+        ) from exc

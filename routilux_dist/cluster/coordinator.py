@@ -1,0 +1,171 @@
+"""The coordinator actor: a mailbox around the driver."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import ray
+import ray.exceptions
+
+from routilux_dist.clock import SystemClock
+from routilux_dist.cluster import bodies, resources
+from routilux_dist.cluster.workplaces import Workplaces
+from routilux_dist.coordinator.commands import Advise
+from routilux_dist.coordinator.events import ControlAsked, Event, SliceFinished, SliceLost
+from routilux_dist.coordinator.machine import Machine
+from routilux_dist.driver.driver import Driver, News
+from routilux_dist.settings import Tuning
+from routilux_dist.wire.slices import Slice
+from routilux_workers.entry import Shipment
+
+#: Seconds after which a client's call for news returns empty-handed, so that it can see whether it is still wanted.
+POLL_SECONDS = 20.0
+
+
+class _Coordinator:
+    """One running flow on the cluster. Never runs user code, never opens a payload."""
+
+    def __init__(
+        self, shipment: Shipment, running: str, workers: int, tuning: Tuning, validate: bool, nodes: Sequence[dict[str, float]]
+    ) -> None:
+        clock = SystemClock()
+        self._flow = shipment.plan.flow
+        self._news: dict[str, list[News]] = {}
+        self._bell: dict[str, asyncio.Event] = {}
+        self._door = asyncio.Event()
+        self._door.set()
+        self._flying: set[asyncio.Task[None]] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        #: Advice given so far, for clients that come later.
+        self._advice: dict[int, int] = {}
+        cpus = max(1, int(sum(node.get("CPU", 0) for node in nodes)))
+        self._workplaces = Workplaces(shipment, running, workers, cpus, tuning.inline_bytes)
+        machine = Machine(
+            shipment.plan,
+            tuning,
+            workers=workers,
+            partitions=shipment.partitions,
+            slots=resources.slots(shipment.plan, nodes),
+            wall_offset=clock.wall() - clock.monotonic(),
+            validate=validate,
+        )
+        self._driver = Driver(machine, self, clock)
+
+    # ---- for clients ---------------------------------------------------------------------------------------------
+
+    async def take(self, events: list[Event]) -> None:
+        """Take in messages and requests; returns when there is room for more."""
+        self._feed(*events)
+        await self._door.wait()
+
+    async def news(self, client: str) -> list[News]:
+        """Return what is new for a client; waits for it."""
+        waiting = self._inbox(client)
+        if not waiting:
+            bell = self._bell[client]
+            bell.clear()
+            try:
+                await asyncio.wait_for(bell.wait(), POLL_SECONDS)
+            except asyncio.TimeoutError:
+                return []
+            waiting = self._news[client]
+        self._news[client] = []
+        return waiting
+
+    async def ask(self, question: str, job: str) -> Any:
+        """Answer a question about the present state."""
+        return self._driver.ask(question, job)
+
+    async def shut_down(self) -> None:
+        """Cancel what has not ended and close the routines."""
+        for job in list(self._driver.machine.jobs):
+            self._feed(ControlAsked(job, "cancel", "the running flow was shut down"))
+        refs = self._workplaces.close()
+        if refs:
+            await asyncio.wait([asyncio.ensure_future(_quietly(ref)) for ref in refs], timeout=3)
+
+    # ---- for the driver ------------------------------------------------------------------------------------------
+
+    def dispatch(self, work: Slice) -> None:
+        try:
+            receipt, stored = self._workplaces.send(work)
+        except Exception as exc:  # the call could not be made: its options, or a lost connection
+            reason = f"{type(exc).__name__}: {exc}"
+            asyncio.get_running_loop().call_soon(lambda: self._feed(SliceLost(work.id, work.attempt, reason)))
+            return
+        task = asyncio.ensure_future(self._await(work, receipt, stored))
+        self._flying.add(task)
+        task.add_done_callback(self._flying.discard)
+
+    async def _await(self, work: Slice, receipt_ref: Any, stored_ref: Any) -> None:
+        event: Event
+        try:
+            receipt = await receipt_ref
+            bodies.point(receipt, stored_ref)
+            event = SliceFinished(receipt)
+        except ray.exceptions.RayError as exc:
+            self._workplaces.died(work.id)
+            event = SliceLost(work.id, work.attempt, _reason(exc))
+        self._workplaces.done(work.id)
+        self._feed(event)
+
+    def set_door(self, is_open: bool) -> None:
+        self._door.set() if is_open else self._door.clear()
+
+    def tell(self, news: News) -> None:
+        if isinstance(news, Advise):
+            self._advice.update(news.rows)
+            clients = list(self._news)
+        else:
+            clients = [news.client]
+        for client in clients:
+            self._inbox(client).append(news)
+            # Advice is no reason to answer: it goes with the next news.
+            if not isinstance(news, Advise) or len(self._news[client]) > 16:
+                self._bell[client].set()
+
+    # ---- inside --------------------------------------------------------------------------------------------------
+
+    def _inbox(self, client: str) -> list[News]:
+        if client not in self._news:
+            self._news[client] = [Advise(dict(self._advice))] if self._advice else []
+            self._bell[client] = asyncio.Event()
+        return self._news[client]
+
+    def _feed(self, *events: Event) -> None:
+        self._driver.feed(*events)
+        self._set_timer()
+
+    def _set_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        due = self._driver.next_due()
+        if due is not None:
+            delay = max(0.0, due - self._driver.clock.monotonic())
+            self._timer = asyncio.get_running_loop().call_later(delay, self._fire)
+
+    def _fire(self) -> None:
+        self._timer = None
+        self._driver.due()
+        self._set_timer()
+
+    def __repr__(self) -> str:
+        return f"Coordinator({self._flow})"
+
+
+async def _quietly(ref: Any) -> None:
+    try:
+        await ref
+    except Exception:
+        return
+
+
+def _reason(exc: BaseException) -> str:
+    first = str(exc).strip().splitlines()
+    return f"{type(exc).__name__}: {first[0] if first else ''}"[:300]
+
+
+Coordinator: Callable[..., Any] = ray.remote(num_cpus=0, max_restarts=0, max_task_retries=0)(_Coordinator)  # type: ignore[assignment]

@@ -1,0 +1,164 @@
+"""A client's end of a running flow on Ray: two threads, one that sends, one that listens."""
+
+from __future__ import annotations
+
+import dataclasses
+import queue
+import threading
+from collections import deque
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import ray
+import ray.exceptions
+
+from routilux_dist.cluster.coordinator import Coordinator
+from routilux_dist.coordinator.events import ControlAsked, Event, Posted, RetryAsked
+from routilux_dist.driver.driver import Gone, News
+from routilux_dist.driver.session import OnNews, Opening
+from routilux_dist.errors import ExecutionError, StateError
+from routilux_dist.wire.block import Block, Packed, Stored
+from routilux_workers.entry import Shipment, pack_code
+
+#: Events in one call, and calls that may be on their way at once.
+MAX_BATCH, MAX_CALLS = 512, 3
+#: Events that may wait here for the coordinator to have room.
+MAX_WAITING = 2048
+#: Concurrent calls of the coordinator: clients that wait for news or for the door, and slices.
+COORDINATOR_CALLS = 10_000
+
+
+class RaySession:
+    """A running flow on Ray."""
+
+    packed = True
+
+    def __init__(
+        self, opening: Opening, on_news: OnNews, namespace: str, nodes: Sequence[Mapping[str, float]]
+    ) -> None:
+        self.partitions = opening.partitions(opening.workers)
+        self._tuning = opening.tuning
+        self._on_news = on_news
+        self.client_id = opening.client_id
+        shipment = Shipment(
+            plan=opening.plan,
+            code=pack_code(opening.routines, opening.flow_handler),
+            partitions=self.partitions,
+            block_bytes=opening.tuning.block_bytes,
+        )
+        self._actor = Coordinator.options(  # type: ignore[attr-defined]
+            name=f"routilux:{opening.worker_id}", namespace=namespace, max_concurrency=COORDINATOR_CALLS
+        ).remote(shipment, opening.worker_id, opening.workers, opening.tuning, opening.validate, [dict(n) for n in nodes])
+        self._closed = False
+        self._gone: str | None = None
+        self._outbox: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
+        self._room = threading.Semaphore(MAX_WAITING)
+        self._sender = threading.Thread(target=self._send_all, name="routilux-sender", daemon=True)
+        self._listener = threading.Thread(target=self._listen, name="routilux-listener", daemon=True)
+        self._sender.start()
+        self._listener.start()
+
+    # ---- for clients ---------------------------------------------------------------------------------------------
+
+    def post(self, event: Posted) -> None:
+        self._check()
+        while not self._room.acquire(timeout=0.5):
+            self._check()
+        if any(self._is_large(block) for block in event.blocks):
+            event = dataclasses.replace(event, blocks=tuple(self._place(block) for block in event.blocks))
+        self._outbox.put(event)
+
+    def control(self, event: ControlAsked | RetryAsked) -> None:
+        if self._closed or self._gone is not None:
+            return
+        self._room.acquire(timeout=5)
+        self._outbox.put(event)
+
+    def ask(self, question: str, job: str = "") -> Any:
+        self._check()
+        try:
+            return ray.get(self._actor.ask.remote(question, job), timeout=60)
+        except ray.exceptions.RayActorError as exc:
+            raise ExecutionError(f"the coordinator is gone: {exc}") from None
+
+    def fetch(self, blocks: list[Block]) -> list[Block]:
+        """Return blocks with stored bodies brought to this process."""
+        refs = list({b.body.ref: None for b in blocks if isinstance(b.body, Stored)})
+        if not refs:
+            return blocks
+        found = dict(zip(refs, ray.get(refs)))
+        return [
+            b._replace(body=found[b.body.ref][b.body.index]) if isinstance(b.body, Stored) else b for b in blocks
+        ]
+
+    def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        if not ray.is_initialized():
+            return
+        try:
+            ray.get(self._actor.shut_down.remote(), timeout=10)
+        except Exception:  # it is gone or hangs: killing it is what is left
+            pass
+        self._outbox.put(None)
+        if threading.current_thread() is not self._listener:
+            self._listener.join(timeout=2)
+        ray.kill(self._actor)
+
+    # ---- inside --------------------------------------------------------------------------------------------------
+
+    def _check(self) -> None:
+        if self._gone is not None:
+            raise ExecutionError(f"the coordinator of this running flow is gone: {self._gone}")
+        if self._closed:
+            raise StateError("the running flow was shut down; run it again with rt.exec(flow)")
+
+    def _is_large(self, block: Block) -> bool:
+        return block.nbytes > self._tuning.inline_bytes and isinstance(block.body, Packed)
+
+    def _place(self, block: Block) -> Block:
+        """Put a large body into the object store."""
+        return block._replace(body=Stored(ray.put([block.body]), 0)) if self._is_large(block) else block
+
+    def _send_all(self) -> None:
+        """Send what waits in as few calls as the flow of events allows."""
+        calls: deque[Any] = deque()
+        try:
+            while True:
+                event = self._outbox.get()
+                batch: list[Event] = []
+                while event is not None:
+                    batch.append(event)
+                    if self._outbox.empty() or len(batch) >= MAX_BATCH:
+                        break
+                    event = self._outbox.get()
+                if batch:
+                    calls.append(self._actor.take.remote(batch))
+                    self._room.release(len(batch))
+                if event is None:
+                    return
+                while len(calls) >= MAX_CALLS:
+                    ray.get(calls.popleft())
+                while calls and ray.wait([calls[0]], timeout=0)[0]:
+                    ray.get(calls.popleft())
+        except Exception as exc:
+            self._lost(exc)
+
+    def _listen(self) -> None:
+        try:
+            while True:
+                news: list[News] = ray.get(self._actor.news.remote(self.client_id))
+                if news:
+                    self._on_news(news)
+                elif self._closed:
+                    return
+        except Exception as exc:
+            self._lost(exc)
+
+    def _lost(self, exc: BaseException) -> None:
+        """The coordinator cannot be reached any more: whoever waits has to hear of it."""
+        if self._gone is None:
+            self._gone = str(exc).strip().splitlines()[0] if str(exc).strip() else type(exc).__name__
+            self._on_news([Gone(self._gone if not self._closed else "the running flow was shut down")])
+

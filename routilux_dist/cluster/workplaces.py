@@ -1,0 +1,82 @@
+"""Where slices are sent: Ray tasks for stateless pools, actors for homes and actor pools."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import ray
+
+from routilux_dist.cluster import bodies, remotes, resources
+from routilux_dist.plan.plan import GroupKind, GroupPlan, Plan
+from routilux_dist.wire.slices import Slice
+from routilux_workers.entry import Shipment
+
+
+class Workplaces:
+    """Sends slices to the cluster; actors are made when they are first needed."""
+
+    def __init__(self, shipment: Shipment, running: str, workers: int, cpus: int, inline_bytes: int) -> None:
+        self._plan: Plan = shipment.plan
+        self._shipment = ray.put(shipment)
+        self._running, self._workers, self._cpus, self._inline = running, workers, cpus, inline_bytes
+        self._tasks = {g.index: self._task(g) for g in self._plan.groups if g.kind is GroupKind.TASKS}
+        #: (group, number) -> actor; the number is the partition, or the place in the pool.
+        self._actors: dict[tuple[int, int], Any] = {}
+        self._load: dict[tuple[int, int], int] = {}
+        #: Slice -> the actor that runs it.
+        self._at: dict[int, tuple[int, int]] = {}
+
+    def _task(self, group: GroupPlan) -> Any:
+        options = resources.call_options(group, self._workers, self._cpus)
+        return remotes.run_slice.options(name=self._label(group), **options)
+
+    def _label(self, group: GroupPlan, number: int | None = None) -> str:
+        names = "+".join(group.routines[:3]) + ("+…" if len(group.routines) > 3 else "")
+        return f"{self._plan.flow}/{names}" + ("" if number is None else f"#{number}")
+
+    def send(self, work: Slice) -> list[Any]:
+        """Send a slice; return the references of its two results."""
+        sent, arguments = bodies.attach(work)
+        task = self._tasks.get(work.group)
+        if task is not None:
+            return task.remote(self._running, [self._shipment], sent, self._inline, *arguments)  # type: ignore[no-any-return]
+        place = self._place(self._plan.groups[work.group], work.partition)
+        self._at[work.id] = place
+        self._load[place] = self._load.get(place, 0) + 1
+        method = self._actor(place).run.options(num_returns=2)
+        return method.remote(sent, self._inline, *arguments)  # type: ignore[no-any-return]
+
+    def _place(self, group: GroupPlan, partition: int) -> tuple[int, int]:
+        if group.kind is not GroupKind.ACTORS:
+            return group.index, partition
+        size = group.size or self._workers
+        return min(((group.index, n) for n in range(size)), key=lambda place: self._load.get(place, 0))
+
+    def _actor(self, place: tuple[int, int]) -> Any:
+        actor = self._actors.get(place)
+        if actor is None:
+            group = self._plan.groups[place[0]]
+            label = self._label(group, place[1])
+            partition = 0 if group.kind is GroupKind.ACTORS else place[1]
+            options = resources.call_options(group, self._workers, self._cpus)
+            actor = remotes.HostActor.options(**options).remote(self._shipment, group.index, partition, label)
+            self._actors[place] = actor
+        return actor
+
+    def done(self, slice_id: int) -> None:
+        """A slice is no longer out."""
+        place = self._at.pop(slice_id, None)
+        if place is not None:
+            self._load[place] -= 1
+
+    def died(self, slice_id: int) -> None:
+        """The process that ran a slice is gone; the next slice for its place gets a new one."""
+        place = self._at.get(slice_id)
+        if place is not None:
+            actor = self._actors.pop(place, None)
+            if actor is not None:
+                ray.kill(actor)  # after any doubt: it must not go on with the old state
+
+    def close(self) -> list[Any]:
+        """Ask all actors to close; return references to wait for."""
+        return [actor.close.remote() for actor in self._actors.values()]

@@ -42,4 +42,3 @@ class JobStatus(str, enum.Enum):
 
 
 _TERMINAL = frozenset({JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED})
-

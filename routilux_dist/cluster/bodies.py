@@ -17,14 +17,14 @@ def attach(work: Slice) -> tuple[Slice, list[Any]]:
     """Prepare a slice for a call: stored bodies become arguments, so that they are there when it starts.
 
     Returns:
-        The slice with `Stored(argument number, index)` bodies, and the arguments (object references).
+        The slice with `Stored(argument number, place)` bodies, and the arguments (object references).
     """
     arguments: dict[Any, int] = {}
     blocks = []
     for number, block in work.blocks:
         if isinstance(block.body, Stored):
-            place = arguments.setdefault(block.body.ref, len(arguments))
-            block = block._replace(body=Stored(place, block.body.index))
+            number_of = arguments.setdefault(block.body.ref, len(arguments))
+            block = block._replace(body=Stored(number_of, block.body.place))
         blocks.append((number, block))
     return (work._replace(blocks=blocks), list(arguments)) if arguments else (work, [])
 
@@ -34,7 +34,7 @@ def resolve(work: Slice, arguments: Sequence[Any]) -> Slice:
     if not arguments:
         return work
     blocks = [
-        (n, b._replace(body=arguments[b.body.ref][b.body.index]) if isinstance(b.body, Stored) else b)
+        (n, b._replace(body=arguments[b.body.ref][b.body.place]) if isinstance(b.body, Stored) else b)
         for n, b in work.blocks
     ]
     return work._replace(blocks=blocks)
@@ -65,7 +65,7 @@ def point(receipt: Receipt, ref: Any) -> None:
 
     def back(block: Block) -> Block:
         if isinstance(block.body, Stored) and block.body.ref is None:
-            return block._replace(body=Stored(ref, block.body.index))
+            return block._replace(body=Stored(ref, block.body.place))
         return block
 
     receipt.blocks = [back(b) for b in receipt.blocks]

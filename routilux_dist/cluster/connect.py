@@ -26,7 +26,9 @@ class _Shared:
 class Cluster:
     """A connection to Ray. A Ray that this process uses already is taken as it is and left running."""
 
-    def __init__(self, address: str | None, namespace: str, max_workers: int | None, options: Mapping[str, Any]) -> None:
+    def __init__(
+        self, address: str | None, namespace: str, max_workers: int | None, options: Mapping[str, Any]
+    ) -> None:
         self.namespace = namespace
         self._closed = False
         with _Shared.lock:
@@ -37,7 +39,8 @@ class Cluster:
 
     def cpus(self) -> int:
         """Return the CPUs of the cluster, at least 1."""
-        return max(1, int(ray.cluster_resources().get("CPU", 1)))
+        total = ray.cluster_resources()  # type: ignore[no-untyped-call]
+        return max(1, int(total.get("CPU", 1)))
 
     def open(self, opening: Opening, on_news: OnNews) -> Session:
         """Start a running flow.
@@ -47,7 +50,7 @@ class Cluster:
         """
         from routilux_dist.cluster.session import RaySession
 
-        nodes = [n["Resources"] for n in ray.nodes() if n["Alive"]]
+        nodes = [n["Resources"] for n in ray.nodes() if n["Alive"]]  # type: ignore[no-untyped-call]
         fault = resources.misfit(opening.plan, nodes)
         if fault:
             raise ConnectError(fault, problems=(fault,))

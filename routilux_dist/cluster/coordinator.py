@@ -8,6 +8,7 @@ from typing import Any
 
 import ray
 import ray.exceptions
+from routilux_workers.entry import Shipment
 
 from routilux_dist.clock import SystemClock
 from routilux_dist.cluster import bodies, resources
@@ -15,10 +16,9 @@ from routilux_dist.cluster.workplaces import Workplaces
 from routilux_dist.coordinator.commands import Advise
 from routilux_dist.coordinator.events import ControlAsked, Event, SliceFinished, SliceLost
 from routilux_dist.coordinator.machine import Machine
-from routilux_dist.driver.driver import Driver, News
+from routilux_dist.driver.driver import Driver, Gone, News
 from routilux_dist.settings import Tuning
 from routilux_dist.wire.slices import Slice
-from routilux_workers.entry import Shipment
 
 #: Seconds after which a client's call for news returns empty-handed, so that it can see whether it is still wanted.
 POLL_SECONDS = 20.0
@@ -28,7 +28,13 @@ class _Coordinator:
     """One running flow on the cluster. Never runs user code, never opens a payload."""
 
     def __init__(
-        self, shipment: Shipment, running: str, workers: int, tuning: Tuning, validate: bool, nodes: Sequence[dict[str, float]]
+        self,
+        shipment: Shipment,
+        running: str,
+        workers: int,
+        tuning: Tuning,
+        validate: bool,
+        nodes: Sequence[dict[str, float]],
     ) -> None:
         clock = SystemClock()
         self._flow = shipment.plan.flow
@@ -119,6 +125,7 @@ class _Coordinator:
             self._advice.update(news.rows)
             clients = list(self._news)
         else:
+            assert not isinstance(news, Gone), "only sessions say that"
             clients = [news.client]
         for client in clients:
             self._inbox(client).append(news)
@@ -168,4 +175,4 @@ def _reason(exc: BaseException) -> str:
     return f"{type(exc).__name__}: {first[0] if first else ''}"[:300]
 
 
-Coordinator: Callable[..., Any] = ray.remote(num_cpus=0, max_restarts=0, max_task_retries=0)(_Coordinator)  # type: ignore[assignment]
+Coordinator: Callable[..., Any] = ray.remote(num_cpus=0, max_restarts=0, max_task_retries=0)(_Coordinator)

@@ -11,6 +11,7 @@ from typing import Any
 
 import ray
 import ray.exceptions
+from routilux_workers.entry import Shipment, pack_code
 
 from routilux_dist.cluster.coordinator import Coordinator
 from routilux_dist.coordinator.events import ControlAsked, Event, Posted, RetryAsked
@@ -18,7 +19,6 @@ from routilux_dist.driver.driver import Gone, News
 from routilux_dist.driver.session import OnNews, Opening
 from routilux_dist.errors import ExecutionError, StateError
 from routilux_dist.wire.block import Block, Packed, Stored
-from routilux_workers.entry import Shipment, pack_code
 
 #: Events in one call, and calls that may be on their way at once.
 MAX_BATCH, MAX_CALLS = 512, 3
@@ -33,9 +33,7 @@ class RaySession:
 
     packed = True
 
-    def __init__(
-        self, opening: Opening, on_news: OnNews, namespace: str, nodes: Sequence[Mapping[str, float]]
-    ) -> None:
+    def __init__(self, opening: Opening, on_news: OnNews, namespace: str, nodes: Sequence[Mapping[str, float]]) -> None:
         self.partitions = opening.partitions(opening.workers)
         self._tuning = opening.tuning
         self._on_news = on_news
@@ -48,7 +46,9 @@ class RaySession:
         )
         self._actor = Coordinator.options(  # type: ignore[attr-defined]
             name=f"routilux:{opening.worker_id}", namespace=namespace, max_concurrency=COORDINATOR_CALLS
-        ).remote(shipment, opening.worker_id, opening.workers, opening.tuning, opening.validate, [dict(n) for n in nodes])
+        ).remote(
+            shipment, opening.worker_id, opening.workers, opening.tuning, opening.validate, [dict(n) for n in nodes]
+        )
         self._closed = False
         self._gone: str | None = None
         self._outbox: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
@@ -87,9 +87,7 @@ class RaySession:
         if not refs:
             return blocks
         found = dict(zip(refs, ray.get(refs)))
-        return [
-            b._replace(body=found[b.body.ref][b.body.index]) if isinstance(b.body, Stored) else b for b in blocks
-        ]
+        return [b._replace(body=found[b.body.ref][b.body.place]) if isinstance(b.body, Stored) else b for b in blocks]
 
     def close(self) -> None:
         if self._closed:
@@ -161,4 +159,3 @@ class RaySession:
         if self._gone is None:
             self._gone = str(exc).strip().splitlines()[0] if str(exc).strip() else type(exc).__name__
             self._on_news([Gone(self._gone if not self._closed else "the running flow was shut down")])
-

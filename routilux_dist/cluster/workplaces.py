@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import ray
+from routilux_workers.entry import Shipment
 
 from routilux_dist.cluster import bodies, remotes, resources
 from routilux_dist.plan.plan import GroupKind, GroupPlan, Plan
 from routilux_dist.wire.slices import Slice
-from routilux_workers.entry import Shipment
 
 
 class Workplaces:
@@ -59,7 +59,8 @@ class Workplaces:
             label = self._label(group, place[1])
             partition = 0 if group.kind is GroupKind.ACTORS else place[1]
             options = resources.call_options(group, self._workers, self._cpus)
-            actor = remotes.HostActor.options(**options).remote(self._shipment, group.index, partition, label)
+            actor = remotes.HostActor.options(**options)  # type: ignore[attr-defined]
+            actor = actor.remote(self._shipment, group.index, partition, label)
             self._actors[place] = actor
         return actor
 

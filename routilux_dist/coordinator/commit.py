@@ -45,7 +45,7 @@ def finished(machine: Machine, event: SliceFinished) -> None:
             _record(machine, jobs[job_id], receipt)
             ending.fail(machine, jobs.pop(job_id), failure)
     _messages(machine, jobs, receipt)
-    for job_id, job in jobs.items():
+    for job in jobs.values():
         _record(machine, job, receipt)
     _deliver(machine, jobs, receipt)
     for port, (rows, seconds) in receipt.costs.items():
@@ -176,9 +176,7 @@ def _check_conservation(machine: Machine, flight: Flight, receipt: Receipt, jobs
         if job_id in receipt.stopped:
             continue
         tally = receipt.tallies.get(job_id, Tally())
-        consumed = sum(
-            b.rows for n, b in flight.blocks.items() if b.job == job_id and n not in receipt.untouched
-        )
+        consumed = sum(b.rows for n, b in flight.blocks.items() if b.job == job_id and n not in receipt.untouched)
         left = sum(b.rows for b in receipt.blocks if b.job == job_id)
         left += sum(b.rows for _, b in receipt.retries if b.job == job_id)
         if consumed + tally.emitted != tally.done + tally.dead + left:
@@ -210,7 +208,11 @@ def lost(machine: Machine, event: SliceLost) -> None:
         _state_lost(machine, flight, event.reason)
     elif worst >= MAX_CRASHES:
         for job in jobs.values():
-            ending.fail(machine, job, _loss(job, flight, f"its messages were running in {worst} workers that died", event.reason))
+            ending.fail(
+                machine,
+                job,
+                _loss(job, flight, f"its messages were running in {worst} workers that died", event.reason),
+            )
 
 
 def _state_lost(machine: Machine, flight: Flight, reason: str) -> None:

@@ -20,7 +20,7 @@ def check(machine: Machine) -> None:
 
 
 def conserve(machine: Machine) -> list[str]:
-    """accepted = done + dead + discarded + pending + in flight, for every job."""
+    """Accepted = done + dead + discarded + pending + in flight, for every job."""
     return [
         f"job {j.id}: {j.accepted} != {j.done} + {j.dead} + {j.discarded} + {j.pending} + {j.flying}"
         for j in (*machine.jobs.values(), *machine.ended.values())

@@ -24,6 +24,7 @@ from routilux_dist.errors import InternalError
 from routilux_dist.plan.plan import GroupKind, Plan
 from routilux_dist.settings import Tuning
 
+
 class Machine:
     """State of one running flow and all its jobs. `handle` is the only way in.
 

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from routilux_dist.coordinator import lanes
-from routilux_dist.coordinator.state import Job
+from routilux_dist.coordinator.state import Job, RoutineCounts
 
 if TYPE_CHECKING:
     from routilux_dist.coordinator.machine import Machine
+
+#: Stands for a routine that has not done anything.
+NOTHING = RoutineCounts()
 
 
 def summary(machine: Machine, job: Job) -> dict[str, Any]:
     """Return everything but messages about a job, as plain data. Times are wall-clock seconds."""
     offset = machine.wall_offset
-    names = machine.names
+    queued, running = moving(machine, job)
+    seen = {machine.names[index]: counts for index, counts in job.counts.items()}
     return {
         "job_id": job.id,
         "flow": machine.plan.flow,
@@ -34,13 +39,38 @@ def summary(machine: Machine, job: Job) -> dict[str, Any]:
             "outputs": job.output_rows,
         },
         "routines": {
-            names[index]: {"activations": c.activations, "errors": c.errors, "waiting": c.waiting}
-            for index, c in sorted(job.counts.items())
+            name: {
+                "activations": c.activations,
+                "errors": c.errors,
+                "waiting": c.waiting,
+                "queued": queued[name],
+                "running": running[name],
+            }
+            for name in machine.names
+            if (c := seen.get(name, NOTHING)) is not NOTHING or queued[name] or running[name]
         },
         "waiting": sum(c.waiting for c in job.counts.values()),
         "history": [tuple(entry) for entry in job.history],
         "waits_for": describe(machine, job) if job.alive else "",
     }
+
+
+def moving(machine: Machine, job: Job) -> tuple[Counter[str], Counter[str]]:
+    """Return a job's messages by routine: those that wait (for a worker or a retry), and those that are with one."""
+    queued: Counter[str] = Counter()
+    running: Counter[str] = Counter()
+    ports = machine.plan.ports
+    for place in job.lanes:
+        queue = machine.lanes[place].queues.get(job.id)
+        for waiting in (*queue.inner, *queue.entry) if queue else ():
+            queued[ports[waiting.block.port].routine] += waiting.block.rows
+    for block in job.sleeping.values():
+        queued[ports[block.port].routine] += block.rows
+    for flight in machine.flights.values() if job.flying else ():
+        for block in flight.blocks.values():
+            if block.job == job.id:
+                running[ports[block.port].routine] += block.rows
+    return queued, running
 
 
 def overview(machine: Machine) -> dict[str, Any]:

@@ -19,10 +19,15 @@ OnNews = Callable[[list[News]], None]
 class Session(Protocol):
     """A running flow."""
 
-    #: Whether bodies of posted blocks have to be encoded.
-    packed: bool
-    #: Number of homes, by index of stateful groups.
-    partitions: Mapping[int, int]
+    @property
+    def packed(self) -> bool:
+        """Whether bodies of posted blocks have to be encoded."""
+        ...
+
+    @property
+    def partitions(self) -> Mapping[int, int]:
+        """Number of homes, by index of stateful groups."""
+        ...
 
     def post(self, event: Posted) -> None:
         """Send messages; returns when they are on their way, waits while the flow is full."""

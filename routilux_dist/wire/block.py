@@ -36,10 +36,10 @@ class Packed(NamedTuple):
 
 
 class Stored(NamedTuple):
-    """A body that lies in an object store: element `index` of the list that `ref` stands for."""
+    """A body that lies in an object store: element `place` of the list that `ref` stands for."""
 
     ref: Any
-    index: int
+    place: int
 
 
 Body = Union[Rows, Packed, Stored]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Union
+from typing import Any
 
 from routilux_dist.coordinator.events import TimerKey
 from routilux_dist.wire.block import Block
@@ -77,4 +77,4 @@ class Refuse:
     reason: str
 
 
-Command = Union[Dispatch, SetTimer, SetDoor, Advise, Report, Deliver, Refuse]
+Command = Dispatch | SetTimer | SetDoor | Advise | Report | Deliver | Refuse

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Union
+from typing import Any
 
 from routilux_dist.wire.block import Block
 from routilux_dist.wire.slices import Receipt
@@ -87,4 +87,4 @@ class CapacityChanged:
     slots: dict[int, int] = field(default_factory=dict)
 
 
-Event = Union[Posted, SliceFinished, SliceLost, TimerFired, ControlAsked, RetryAsked, CapacityChanged]
+Event = Posted | SliceFinished | SliceLost | TimerFired | ControlAsked | RetryAsked | CapacityChanged

@@ -39,7 +39,7 @@ class Machine:
         validate: Check all invariants after every call.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - keyword-only, and each is a fact of the place it runs in
         self,
         plan: Plan,
         tuning: Tuning,

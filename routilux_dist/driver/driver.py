@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol, Union
+from typing import Any, Protocol
 
 from routilux_dist.clock import Clock
 from routilux_dist.coordinator import views
@@ -23,7 +23,7 @@ class Gone:
 
 
 #: What clients are told.
-News = Union[Report, Deliver, Refuse, Advise, Gone]
+News = Report | Deliver | Refuse | Advise | Gone
 
 
 class Body(Protocol):

@@ -6,10 +6,10 @@ Everybody may read a block's header. Only workers and clients open its body.
 from __future__ import annotations
 
 import pickle
-from typing import Any, NamedTuple, Union
+from typing import Any, NamedTuple
 
 #: Item numbers of a stream's messages: None (no stream), the number of the first row of consecutive items, or one per row.
-Items = Union[None, int, list[int]]
+Items = None | int | list[int]
 
 
 class Rows(NamedTuple):
@@ -42,7 +42,7 @@ class Stored(NamedTuple):
     place: int
 
 
-Body = Union[Rows, Packed, Stored]
+Body = Rows | Packed | Stored
 
 
 class Block(NamedTuple):

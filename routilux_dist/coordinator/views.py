@@ -11,9 +11,6 @@ from routilux_dist.coordinator.state import Job, RoutineCounts
 if TYPE_CHECKING:
     from routilux_dist.coordinator.machine import Machine
 
-#: Stands for a routine that has not done anything.
-NOTHING = RoutineCounts()
-
 
 def summary(machine: Machine, job: Job) -> dict[str, Any]:
     """Return everything but messages about a job, as plain data. Times are wall-clock seconds."""
@@ -39,19 +36,23 @@ def summary(machine: Machine, job: Job) -> dict[str, Any]:
             "outputs": job.output_rows,
         },
         "routines": {
-            name: {
-                "activations": c.activations,
-                "errors": c.errors,
-                "waiting": c.waiting,
-                "queued": queued[name],
-                "running": running[name],
-            }
+            name: _counts(seen.get(name) or RoutineCounts(), queued[name], running[name])
             for name in machine.names
-            if (c := seen.get(name, NOTHING)) is not NOTHING or queued[name] or running[name]
+            if name in seen or name in queued or name in running
         },
         "waiting": sum(c.waiting for c in job.counts.values()),
         "history": [tuple(entry) for entry in job.history],
         "waits_for": describe(machine, job) if job.alive else "",
+    }
+
+
+def _counts(counts: RoutineCounts, queued: int, running: int) -> dict[str, int]:
+    return {
+        "activations": counts.activations,
+        "errors": counts.errors,
+        "waiting": counts.waiting,
+        "queued": queued,
+        "running": running,
     }
 
 

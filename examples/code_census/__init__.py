@@ -5,6 +5,7 @@ are found across files; the findings become a table, a `census.json` and one HTM
 
     python -m examples.code_census
 
-The law of this package: `flow.py` is the only module that knows `routilux_dist`. `files`, `measure`, `similar` and
-`findings` are pure and are shared with `baseline.py`, which takes the same census by hand on a `multiprocessing.Pool`.
+The law of this package: `flow.py` and `__main__.py` are the only modules that know `routilux_dist`. `files`, `measure`,
+`similar`, `tally` and `findings` are pure and are shared with `baseline.py`, which takes the same census by hand on a
+`multiprocessing.Pool`.
 """

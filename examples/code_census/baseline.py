@@ -9,19 +9,21 @@ import argparse
 import json
 import multiprocessing
 import os
-from functools import partial
+from collections.abc import Sequence
+from functools import partial, reduce
 from typing import Any, NamedTuple
 
 from examples.code_census import files, measure, similar
 from examples.code_census.findings import findings
+from examples.code_census.tally import EMPTY, merge, tally
 
 
 class Surveyed(NamedTuple):
-    """What became of one file: its figures and signatures, or the reason why there are none."""
+    """What became of one file: its tally and signatures, or the reason why there are none."""
 
     path: str
-    figures: dict[str, Any] | None = None
-    signed: list[tuple[Any, ...]] | None = None
+    tally: dict[str, Any] = EMPTY
+    signed: Sequence[tuple[Any, ...]] = ()
     reason: str = ""
 
 
@@ -39,10 +41,9 @@ def census(root: str, *, limit: int | None = None, workers: int | None = None) -
     paths = files.listing(root, limit)
     with multiprocessing.Pool(workers or os.cpu_count()) as pool:
         surveyed = list(pool.imap_unordered(partial(survey, root), paths))
-    signed = [each for file in surveyed for each in file.signed or ()]
     return findings(
-        [file.figures for file in surveyed if file.figures],
-        similar.groups(signed),
+        reduce(merge, (file.tally for file in surveyed), EMPTY),
+        similar.groups(each for file in surveyed for each in file.signed),
         [{"path": file.path, "reason": file.reason} for file in surveyed if file.reason],
     )
 
@@ -52,9 +53,9 @@ def survey(root: str, path: str) -> Surveyed:
     try:
         source = files.read(root, path)
         found = measure.functions(path, source)
-    except Exception as error:  # noqa: BLE001 - one bad file, whatever is wrong with it, never stops the census
+    except Exception as error:  # one bad file, whatever is wrong with it, never stops the census
         return Surveyed(path, reason=f"{type(error).__name__}: {error}")
-    return Surveyed(path, measure.figures(path, source, found), similar.signatures(path, found))
+    return Surveyed(path, tally(path, source, found), similar.signatures(path, found))
 
 
 def main() -> None:

@@ -1,6 +1,6 @@
 """The census as a flow.
 
-    list ──> read ──> measure ──figures──────────────> census ──> findings
+    list ──> read ──> measure ──tally────────────────> census ──> findings
               │          ├─────signatures──> match ──────┤
               └──error───┴──error────────────────────────┘
 
@@ -17,6 +17,7 @@ from typing import Any
 import routilux_dist as rd
 from examples.code_census import files, measure, similar
 from examples.code_census.findings import findings
+from examples.code_census.tally import EMPTY, merge, tally
 
 
 @rd.routine
@@ -31,17 +32,17 @@ def read(root: str, path: str) -> dict[str, str]:
 
 
 class Measure(rd.Routine):
-    """Parses one file; sends the measures of its functions one way, and what they look like another."""
+    """Parses one file; sends what is to be counted one way, and what its functions look like another."""
 
     def setup(self) -> None:
         self.add_slot("input")
-        self.add_event("figures")
+        self.add_event("tally")
         self.add_event("signatures")
 
-    def logic(self, input: dict[str, str], **_: Any) -> None:
+    def logic(self, input: dict[str, str]) -> None:
         path, source = input["path"], input["source"]
         functions = measure.functions(path, source)
-        self.emit("figures", measure.figures(path, source, functions))
+        self.emit("tally", tally(path, source, functions))
         self.emit("signatures", similar.signatures(path, functions))
 
 
@@ -53,7 +54,7 @@ class Match(rd.Routine):
         self.add_event("groups")
         self.add_state(signed=[])
 
-    def logic(self, signatures: list[Any], **_: Any) -> None:
+    def logic(self, signatures: list[Any]) -> None:
         self.state["signed"] += signatures
 
     def finish(self) -> None:
@@ -64,14 +65,14 @@ class Census(rd.Routine):
     """Gathers everything that was found out, and draws the conclusions."""
 
     def setup(self) -> None:
-        self.add_slot("figures", handler=self.on_figures)
+        self.add_slot("tally", handler=self.on_tally)
         self.add_slot("groups", handler=self.on_groups)
         self.add_slot("failures", handler=self.on_failure)
         self.add_event("findings")
-        self.add_state(files=[], groups=[], failures=[])
+        self.add_state(tally=EMPTY, groups=[], failures=[])
 
-    def on_figures(self, figures: dict[str, Any]) -> None:
-        self.state["files"].append(figures)
+    def on_tally(self, tally: dict[str, Any]) -> None:
+        self.state["tally"] = merge(self.state["tally"], tally)
 
     def on_groups(self, groups: list[dict[str, Any]]) -> None:
         self.state["groups"] += groups
@@ -81,7 +82,7 @@ class Census(rd.Routine):
         self.state["failures"].append({"path": failure["payload"]["path"], "reason": reason})
 
     def finish(self) -> None:
-        self.emit("findings", findings(self.state["files"], self.state["groups"], self.state["failures"]))
+        self.emit("findings", findings(self.state["tally"], self.state["groups"], self.state["failures"]))
 
 
 def build_flow() -> rd.Flow:
@@ -93,7 +94,7 @@ def build_flow() -> rd.Flow:
     flow.add_routine(Census(), "census")
 
     flow.pipe("list", "read", "measure")
-    flow.connect("measure.figures", "census.figures")
+    flow.connect("measure.tally", "census.tally")
     flow.connect("measure.signatures", "match.signatures")
     flow.connect("match.groups", "census.groups")
 

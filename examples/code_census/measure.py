@@ -18,7 +18,7 @@ import threading
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 _SCOPES = (*_FUNCTIONS, ast.ClassDef)
@@ -82,15 +82,6 @@ def functions(path: str, source: str) -> list[Function]:
                 found.append((node, scope))
         stack.extend((child, scope, depth - _is_elif(node, child)) for child in reversed(list(_children(node))))
     return sorted((_measured(node, scope) for node, scope in found), key=lambda each: each.line)
-
-
-def figures(path: str, source: str, found: list[Function]) -> dict[str, Any]:
-    """Return what the census wants to know of one file, as plain values: its path, lines, and functions' measures."""
-    return {
-        "path": path,
-        "lines": source.count("\n") + (not source.endswith("\n") and source != ""),
-        "functions": [(each.name, each.line, each.length, each.complexity, each.depth) for each in found],
-    }
 
 
 def parse(path: str, source: str) -> ast.Module:

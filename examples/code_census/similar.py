@@ -14,7 +14,6 @@ Every hash is a fixed function of the tokens, so signatures are the same in all 
 from __future__ import annotations
 
 import hashlib
-import operator
 import struct
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -61,7 +60,7 @@ def signature(tokens: Sequence[str]) -> bytes:
 
 def likeness(one: bytes, other: bytes) -> float:
     """Estimate the Jaccard index of two functions from their signatures."""
-    return sum(map(operator.eq, one, other)) / HASHES
+    return sum(map(int.__eq__, one, other)) / HASHES
 
 
 def groups(signed: Iterable[Sequence[Any]]) -> list[dict[str, Any]]:

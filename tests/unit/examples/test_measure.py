@@ -179,15 +179,3 @@ def test_tokens_forget_names_and_constants_and_keep_attributes() -> None:
     different = _function("s = 7\nfor x in y:\n    s += x.cost\nreturn s")
     assert one.tokens == other.tokens
     assert one.tokens != different.tokens
-
-
-@pytest.mark.parametrize(("source", "lines"), [("", 0), ("a", 1), ("a\n", 1), ("a\nb", 2), ("a\n\n", 2)])
-def test_figures_count_lines(source: str, lines: int) -> None:
-    assert measure.figures("x.py", source, []) == {"path": "x.py", "lines": lines, "functions": []}
-
-
-def test_figures_are_plain_values() -> None:
-    source = "def f():\n    if a: b\n"
-    figures = measure.figures("x.py", source, measure.functions("x.py", source))
-    assert figures["functions"] == [("f", 1, 2, 2, 1)]
-    assert type(figures["functions"][0]) is tuple

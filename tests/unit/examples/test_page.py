@@ -12,6 +12,8 @@ import pytest
 
 from examples.code_census import page
 from examples.code_census.findings import findings
+from examples.code_census.measure import Function
+from examples.code_census.tally import EMPTY, tally
 
 EVIL = "<script>alert('\"&')</script>"
 RUN = {"root": EVIL, "python": "3.11", "backend": "local", "workers": 2, "seconds": 1.5}
@@ -55,7 +57,8 @@ def found() -> dict[str, Any]:
     copies = [{"path": f"{EVIL}.py", "name": EVIL, "line": line, "length": 9} for line in range(9)]
     group = {"files": 2, "repeated_lines": 1234, "likeness": 0.875, "functions": copies}
     failures = [{"path": EVIL, "reason": EVIL}]
-    return findings([{"path": f"{EVIL}.py", "lines": 1234567, "functions": functions}], [group], failures)
+    counted = tally(f"{EVIL}.py", "\n" * 1234567, [Function(*row, ()) for row in functions])
+    return findings(counted, [group], failures)
 
 
 @pytest.fixture
@@ -114,6 +117,6 @@ def test_everything_drawn_lies_inside_of_its_chart(html: str) -> None:
 
 
 def test_a_census_of_nothing_has_a_page() -> None:
-    html = page.as_html(findings([], [], []), RUN)
+    html = page.as_html(findings(EMPTY, [], []), RUN)
     assert len(Reader(html).all("svg")) == 2
     assert "every file is valid Python" in html

@@ -9,6 +9,8 @@ import pytest
 
 from examples.code_census import report
 from examples.code_census.findings import findings
+from examples.code_census.measure import Function
+from examples.code_census.tally import EMPTY, tally
 
 LONG = "deep/" * 40 + "file.py"
 
@@ -21,9 +23,8 @@ def found() -> dict[str, Any]:
         {"path": "b.py", "name": "c", "line": 3, "length": 9},
     ]
     group = {"files": 2, "repeated_lines": 9, "likeness": 1.0, "functions": copies}
-    return findings(
-        [{"path": LONG, "lines": 1234, "functions": functions}], [group], [{"path": "bad.py", "reason": "no" * 200}]
-    )
+    counted = tally(LONG, "\n" * 1234, [Function(*row, ()) for row in functions])
+    return findings(counted, [group], [{"path": "bad.py", "reason": "no" * 200}])
 
 
 def test_text_is_short_and_says_the_most_telling(found: dict[str, Any]) -> None:
@@ -37,7 +38,7 @@ def test_text_is_short_and_says_the_most_telling(found: dict[str, Any]) -> None:
 
 
 def test_text_of_nothing() -> None:
-    assert report.as_text(findings([], [], [])).startswith("0 files, 0 lines, 0 functions;")
+    assert report.as_text(findings(EMPTY, [], [])).startswith("0 files, 0 lines, 0 functions;")
 
 
 def test_json_keeps_findings_apart_from_the_run(found: dict[str, Any]) -> None:

@@ -17,13 +17,14 @@ def components(successors: Mapping[str, Sequence[str]]) -> list[list[str]]:
     stack: list[str] = []
     found: list[list[str]] = []
     position = {node: i for i, node in enumerate(successors)}
-    for root in successors:
+    # Backwards, because what is finished first comes last: independent parts then keep the order of `successors`.
+    for root in reversed(position):
         if root in index:
             continue
         index[root] = low[root] = len(index)
         stack.append(root)
         on_stack.add(root)
-        work = [(root, iter(successors[root]))]
+        work = [(root, reversed(successors[root]))]
         while work:
             node, targets = work[-1]
             for target in targets:
@@ -31,7 +32,7 @@ def components(successors: Mapping[str, Sequence[str]]) -> list[list[str]]:
                     index[target] = low[target] = len(index)
                     stack.append(target)
                     on_stack.add(target)
-                    work.append((target, iter(successors[target])))
+                    work.append((target, reversed(successors[target])))
                     break
                 if target in on_stack:
                     low[node] = min(low[node], index[target])

@@ -9,7 +9,7 @@ import io
 import pickle
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from types import CodeType, FunctionType, MethodType, ModuleType
+from types import BuiltinMethodType, CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 import cloudpickle
@@ -117,7 +117,7 @@ def _leaf(value: Any) -> tuple[Any, str]:
     tracer = _Tracer(io.BytesIO(), protocol=5, buffer_callback=lambda _: None)
     try:
         tracer.dump(value)
-    except Exception as exc:  # noqa: BLE001 - whatever a user's __reduce__ raises is the answer
+    except Exception as exc:
         return tracer.last, f"{type(exc).__name__}: {exc}"
     return value, refusal(value)
 
@@ -179,8 +179,8 @@ def parts_of(value: Any) -> Parts:
         yield ".function", value.function
     elif isinstance(value, functools.partial):
         yield from ((".func", value.func), (".args", value.args), (".keywords", value.keywords))
-    elif isinstance(value, MethodType):
-        yield from ((".__self__", value.__self__), (".__func__", value.__func__))
+    elif isinstance(value, (MethodType, BuiltinMethodType)):
+        yield from ((".__self__", value.__self__), (".__func__", getattr(value, "__func__", None)))
     elif isinstance(value, Routine):
         yield from ((f".{name}", part) for name, part in _of_routine(value))
     elif isinstance(value, type):
@@ -222,7 +222,7 @@ def _by_reference(thing: Callable[..., Any]) -> bool:
     """Whether a function or class is sent as its name, so that nothing of it is looked at."""
     try:
         pickle.dumps(thing)
-    except Exception:  # noqa: BLE001 - it cannot be named, whatever the reason
+    except Exception:
         return False
     return thing.__module__ != "__main__"
 

@@ -129,7 +129,8 @@ def _header(plan: Plan, page: _Page) -> Iterator[str]:
             _count(len(plan.groups), "group"),
         )
     )
-    yield f"{left}{right:>{max(page.columns - len(left), len(right) + 3)}}"
+    space = page.columns - len(left)
+    yield from (f"{left}{right:>{space}}",) if len(right) + 3 <= space else (left, right)
     yield "─" * page.columns
     entry = "none: messages name theirs" if plan.entry is None else plan.ports[plan.entry].path
     limits = [f"{f.name}={getattr(plan.limits, f.name)}" for f in dataclasses.fields(plan.limits) if _set(plan, f)]

@@ -139,8 +139,7 @@ class Stream:
         return payloads
 
     def _post(self, first: int, payloads: list[Any]) -> None:
-        what = self._port.path
-        block = self._worker.block(self._port, 0, payloads, first, what)._replace(job=self._job)
+        block = self._worker.block(self._port, payloads, first)._replace(job=self._job)
         self._bytes += block.nbytes
         self._sent[first] = block.nbytes
         self._worker.session.post(

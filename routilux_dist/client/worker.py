@@ -21,7 +21,7 @@ from routilux_dist.flow.state import Key, key_of, partition_of
 from routilux_dist.ids import JOB_ID_RULE
 from routilux_dist.plan.plan import GroupKind, Plan, PortPlan
 from routilux_dist.wire import codec
-from routilux_dist.wire.block import Block, Items, Rows
+from routilux_dist.wire.block import Block, Body, Items, Rows
 from routilux_dist.wire.failure import Letter
 
 #: Builds a session that reports to a function.
@@ -72,7 +72,7 @@ class FlowWorker:
     ) -> Job:
         """Post one message; see `Runtime.post`."""
         port = self.port(routine, slot)
-        block = self.block(port, self.partition(port, payload), [payload], None, f"{routine}.{slot}")
+        block = self.block(port, [payload], None)
         with self._lock:
             job = self._jobs.get(job_id) if job_id is not None else None
             known = job is not None
@@ -84,7 +84,7 @@ class FlowWorker:
         self.session.post(
             Posted(
                 job=job.job_id,
-                blocks=(block._replace(job=job.job_id),),
+                blocks=(block._replace(job=job.job_id, partition=self.home(port, job.job_id, payload)),),
                 last=close and not known,
                 client=self.client_id,
                 metadata=self._pack_metadata(metadata),
@@ -109,7 +109,7 @@ class FlowWorker:
             port = self.plan.ports[block.port]
             routine = self.plan.routines[port.routine]
             if routine.stateful and not routine.keyed:
-                block = block._replace(partition=self._home(port, job.job_id))
+                block = block._replace(partition=self.home(port, job.job_id, None))
             blocks.append(block)
         self.session.post(Posted(job=job.job_id, blocks=tuple(blocks), client=self.client_id))
         return job
@@ -141,42 +141,38 @@ class FlowWorker:
             )
         return self.plan.ports[slots[slot]]
 
-    def partition(self, port: PortPlan, payload: Any) -> int | None:
-        """Return the home of a message, None if it depends on the job."""
+    def home(self, port: PortPlan, job_id: str, payload: Any) -> int:
+        """Return the partition that a message belongs to."""
         routine = self.plan.routines[port.routine]
         if not routine.stateful or self.plan.groups[port.group].kind is GroupKind.SOLO:
             return 0
+        partitions = self.session.partitions[port.group]
         key = self._keys.get(port.routine)
         if key is None:
-            return None
+            return partition_of(job_id if routine.scope == "job" else "", partitions)
         try:
-            return partition_of(key_of(key, payload), self.session.partitions[port.group])
+            return partition_of(key_of(key, payload), partitions)
         except Exception:  # the routine will meet the same error and report it
             return 0
 
-    def _home(self, port: PortPlan, job_id: str) -> int:
-        routine = self.plan.routines[port.routine]
-        if self.plan.groups[port.group].kind is GroupKind.SOLO:
-            return 0
-        return partition_of(job_id if routine.scope == "job" else "", self.session.partitions[port.group])
-
-    def block(self, port: PortPlan, partition: int | None, payloads: list[Any], items: Items, what: str) -> Block:
-        """Return entry messages as a block.
+    def block(self, port: PortPlan, payloads: list[Any], items: Items) -> Block:
+        """Return entry messages as a block, without job and partition.
 
         Raises:
             SerializationError: A payload cannot be sent.
         """
-        nbytes, body = 0, Rows(payloads, items)
+        nbytes = 0
+        body: Body = Rows(payloads, items)
         if self.session.packed:
             try:
-                packed = codec.pack(payloads, items)
+                body = codec.pack(payloads, items)
             except SerializationError as exc:
                 raise SerializationError(
-                    f"the message for {what} cannot be sent to a worker: {exc}; send plain data, or what is needed to "
-                    f"make it again there"
+                    f"the message for {port.path} cannot be sent to a worker: {exc}; send plain data, or what is needed "
+                    f"to make it again there"
                 ) from exc
-            nbytes, body = packed.nbytes, packed  # type: ignore[assignment]
-        return Block("", port.index, -1 if partition is None else partition, len(payloads), nbytes, 1, 0, True, "", body)
+            nbytes = body.nbytes
+        return Block("", port.index, 0, len(payloads), nbytes, 1, 0, True, "", body)
 
     # ---- news ----------------------------------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import traceback
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -44,6 +45,8 @@ class _Coordinator:
         self._door.set()
         self._flying: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
+        #: The fault of the engine that ended everything, if there was one.
+        self._fatal: Gone | None = None
         #: Advice given so far, for clients that come later.
         self._advice: dict[int, int] = {}
         cpus = max(1, int(sum(node.get("CPU", 0) for node in nodes)))
@@ -138,25 +141,40 @@ class _Coordinator:
     def _inbox(self, client: str) -> list[News]:
         if client not in self._news:
             self._news[client] = [Advise(dict(self._advice))] if self._advice else []
+            if self._fatal is not None:
+                self._news[client].append(self._fatal)
             self._bell[client] = asyncio.Event()
         return self._news[client]
 
     def _feed(self, *events: Event) -> None:
-        self._driver.feed(*events)
+        self._guarded(lambda: self._driver.feed(*events))
         self._set_timer()
+
+    def _guarded(self, call: Callable[[], None]) -> None:
+        """Let every client hear of a fault of the engine; nothing can be trusted after it."""
+        if self._fatal is not None:
+            return
+        try:
+            call()
+        except Exception as exc:
+            self._fatal = Gone(f"{type(exc).__name__}: {exc}")
+            for client, bell in self._bell.items():
+                self._news[client].append(self._fatal)
+                bell.set()
+            traceback.print_exc()
 
     def _set_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        due = self._driver.next_due()
+        due = self._driver.next_due() if self._fatal is None else None
         if due is not None:
             delay = max(0.0, due - self._driver.clock.monotonic())
             self._timer = asyncio.get_running_loop().call_later(delay, self._fire)
 
     def _fire(self) -> None:
         self._timer = None
-        self._driver.due()
+        self._guarded(self._driver.due)
         self._set_timer()
 
     def __repr__(self) -> str:

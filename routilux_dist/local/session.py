@@ -13,7 +13,7 @@ from typing import Any, Union
 from routilux_dist.clock import SystemClock
 from routilux_dist.coordinator.events import ControlAsked, Event, Posted, RetryAsked, SliceFinished
 from routilux_dist.coordinator.machine import Machine
-from routilux_dist.driver.driver import Driver, News
+from routilux_dist.driver.driver import Driver, Gone, News
 from routilux_dist.driver.session import OnNews, Opening
 from routilux_dist.errors import StateError
 from routilux_dist.local.hosts import Hosts, Threads
@@ -127,6 +127,10 @@ class LocalSession:
         try:
             while self._step():
                 pass
+        except BaseException as exc:  # a fault of the engine: whoever waits has to hear of it
+            self._closed = True
+            self._on_news([Gone(f"{type(exc).__name__}: {exc}")])
+            raise
         finally:
             self._closed = True
             if self._threads is not None:

@@ -44,7 +44,7 @@ def finished(machine: Machine, event: SliceFinished) -> None:
         if job_id in jobs:
             _record(machine, jobs[job_id], receipt)
             ending.fail(machine, jobs.pop(job_id), failure)
-    _messages(machine, jobs, receipt)
+    _messages(machine, jobs, receipt, flight.lane.partition)
     for job in jobs.values():
         _record(machine, job, receipt)
     _deliver(machine, jobs, receipt)
@@ -82,7 +82,7 @@ def _put_back(machine: Machine, jobs: dict[str, Job], flight: Flight, number: in
     lanes.put(flight.lane, job, Queued(number, block), front=True)
 
 
-def _messages(machine: Machine, jobs: dict[str, Job], receipt: Receipt) -> None:
+def _messages(machine: Machine, jobs: dict[str, Job], receipt: Receipt, partition: int) -> None:
     """Queue what the slice emitted or left over."""
     for block in receipt.blocks:
         job = jobs.get(block.job)
@@ -97,10 +97,9 @@ def _messages(machine: Machine, jobs: dict[str, Job], receipt: Receipt) -> None:
         job = jobs.get(block.job)
         if job is not None:
             posting.sleep(machine, job, delay, block)
-    for job_id, port, partition, seconds in receipt.wakes:
+    for job_id, port, seconds in receipt.wakes:
         if job_id in jobs:
-            home = partition if partition >= 0 else 0
-            machine.order(SetTimer(("wake", job_id, port, home), machine.now + seconds))
+            machine.order(SetTimer(("wake", job_id, port, partition), machine.now + seconds))
 
 
 def _record(machine: Machine, job: Job, receipt: Receipt) -> None:

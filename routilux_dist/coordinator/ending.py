@@ -51,7 +51,8 @@ def _homes(machine: Machine, job: Job, routine: RoutinePlan) -> list[int]:
     if group.kind is GroupKind.SOLO:
         return [0]
     if routine.keyed:
-        return sorted(p for r, p in job.homes if r == routine.id)
+        # Wherever the job was: what a home sends to itself is not seen here.
+        return sorted(partition for index, partition in job.lanes if index == routine.group)
     owner = job.id if routine.scope == "job" else ""
     return [partition_of(owner, machine.partitions.get(routine.group, 1))]
 
@@ -120,7 +121,7 @@ def _end(machine: Machine, job: Job, status: JobStatus) -> None:
         )
     )
     # The client holds the messages from here on.
-    job.outputs, job.lanes, job.homes = [], {}, {}
+    job.outputs, job.lanes = [], {}
     machine.ended[job.id] = job
     while len(machine.ended) > REMEMBERED:
         machine.ended.popitem(last=False)

@@ -82,10 +82,6 @@ def enqueue(machine: Machine, job: Job, block: Block, front: bool = False) -> No
     """Queue a block of a job, whose messages are accepted already."""
     job.blocks += 1
     job.pending += block.rows
-    port = machine.plan.ports[block.port]
-    routine = machine.plan.routines[port.routine]
-    if routine.stateful:
-        job.homes[port.routine, block.partition] = None
     lanes.put(machine.lane(block.port, block.partition), job, Queued(machine.number("block"), block), front)
 
 

@@ -87,7 +87,7 @@ class Job:
         pending, flying: Messages in queued (or retrying) blocks, and in blocks with a worker.
         accepted, done, dead, discarded: Message counts; `accepted` is always the sum of all other counts.
         stage: Next stage of the plan to finish.
-        homes: (routine, partition) pairs that got messages, for finishing keyed routines.
+        lanes: (group, partition) places that the job has been to.
     """
 
     id: str
@@ -117,7 +117,6 @@ class Job:
     data: dict[str, tuple[str, Any]] = field(default_factory=dict)
     history: deque[Entry] = field(default_factory=deque)
     counts: dict[int, RoutineCounts] = field(default_factory=dict)
-    homes: dict[tuple[str, int], None] = field(default_factory=dict)
     lanes: dict[tuple[int, int], None] = field(default_factory=dict)
     #: Retries that wait: block id -> block.
     sleeping: dict[int, Block] = field(default_factory=dict)

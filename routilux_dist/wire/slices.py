@@ -81,7 +81,7 @@ class Receipt:
         tallies: Counts per job.
         data: Job -> key -> (reducer, value), folded within the slice.
         traces: (job, routine index, text).
-        wakes: (job, port, partition, seconds) of time-driven policies.
+        wakes: (job, wake port, seconds) of time-driven policies of this home.
         items: Job -> (item, change of its open messages) for streams; see `client.streams`.
         costs: Port -> (rows, seconds) of the rows that were begun.
         seconds: Wall time of the whole slice.
@@ -100,7 +100,7 @@ class Receipt:
     tallies: dict[str, Tally] = field(default_factory=dict)
     data: dict[str, dict[str, tuple[str, Any]]] = field(default_factory=dict)
     traces: list[tuple[str, int, str]] = field(default_factory=list)
-    wakes: list[tuple[str, int, int, float]] = field(default_factory=list)
+    wakes: list[tuple[str, int, float]] = field(default_factory=list)
     items: dict[str, Any] = field(default_factory=dict)
     costs: dict[int, tuple[int, float]] = field(default_factory=dict)
     seconds: float = 0.0

@@ -69,7 +69,8 @@ class _Case:
         strategy, receipt = decision.strategy, self.host.receipt
         failure = self._failure(exc, strategy)
         if self.step.slot == "finish" and self.step.control and strategy is not ErrorStrategy.RETRY:
-            self.payload.finished = True  # it had its turn
+            assert self.step.stateful is not None
+            self.step.stateful.conclude(self.payload)
         tally = self.host.tally(self.activity.job_id)
         if self.fresh:
             # Its messages were done when they arrived; their failed call is a message of its own from here on.

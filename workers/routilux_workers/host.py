@@ -136,6 +136,8 @@ class Host:
         self.receipt = self.activity.receipt = Receipt(work.id, work.attempt, pid=os.getpid())
         self.deadline = started + work.budget
         self.activity.drop()
+        for step in self.touched:  # of a slice that starts over, or that was broken off
+            step.count = step.errors = 0
         self.touched.clear()
         self.spills, self.spill_piles = [], {}
         self.spilled = self.postponed = 0

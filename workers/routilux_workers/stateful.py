@@ -17,7 +17,7 @@ from routilux_dist.errors import StateError, ValidationError
 from routilux_dist.flow import activation, merging
 from routilux_dist.flow.calls import handler_of, logic_of
 from routilux_dist.flow.routine import Routine
-from routilux_dist.flow.state import key_of
+from routilux_dist.flow.state import fingerprint, key_of
 from routilux_dist.plan.plan import RoutinePlan
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class Redo(BaseException):
 class Cell:
     """State of one job and key."""
 
-    __slots__ = ("key", "data", "queues", "merged", "fresh", "finished", "due")
+    __slots__ = ("key", "data", "queues", "merged", "fresh", "due")
 
     def __init__(self, key: Any, data: dict[str, Any], queues: int) -> None:
         self.key = key
@@ -47,13 +47,12 @@ class Cell:
         self.merged: dict[str, Any] = {}
         #: Merging logic slots with something new since the last activation.
         self.fresh: set[str] = set()
-        self.finished = False
         #: When a time-driven policy is due, or None.
         self.due: float | None = None
 
 
-#: What a cell was like: (data, pickled?, queues, merged, fresh, finished, due).
-Before = tuple[Any, bool, list[deque[Any]], dict[str, Any], set[str], bool, "float | None"]
+#: What a cell was like: (data, pickled?, queues, merged, fresh, due).
+Before = tuple[Any, bool, list[deque[Any]], dict[str, Any], set[str], "float | None"]
 
 
 class StatefulRoutine:
@@ -77,6 +76,11 @@ class StatefulRoutine:
         self.plain_initial = all(type(v) in _PLAIN for v in self.initial.values())
         #: Job ("" for scope "worker") -> key -> cell.
         self.cells: dict[str, dict[Any, Cell]] = {}
+        #: Job -> keys whose `finish` has run, and those of them that ran in this slice.
+        self.finished: dict[str, set[Any]] = {}
+        self.finished_now: list[tuple[str, Any]] = []
+        #: Job ("" for scope "worker") -> when the coordinator will wake this routine for it.
+        self.armed: dict[str, float] = {}
         self.attributes = routine.__dict__
         #: Whether slices on this host may have to start over: some routine of it declares state. Set by the host.
         self.track = self.has_state
@@ -122,6 +126,7 @@ class StatefulRoutine:
         key, cell_of, attributes = self.key, self.cell, self.attributes
 
         def handle(payload: Any) -> Any:
+            self.restore = _nothing  # what an earlier activation did stays, even if this one does not get far
             cell = cell_of(None if key is None else key_of(key, payload))
             self._guard(cell)
             if merge is not None:
@@ -134,18 +139,21 @@ class StatefulRoutine:
 
     def _arrive(self, name: str, payload: Any) -> None:
         """A message for a slot that waits for others."""
+        self.restore = _nothing
         cell = self.cell(None if self.key is None else key_of(self.key, payload))
         self._touch(cell)
         merge = self.merge[name]
+        merged, fresh = cell.merged, cell.fresh
         if merge is None:
             cell.queues[self.slots.index(name)].append(payload)
             self.waiting += 1
         else:
-            cell.merged[name] = merging.fold(merge, cell.merged.get(name, merging.EMPTY), payload)
-            cell.fresh.add(name)
+            value = merging.fold(merge, merged.get(name, merging.EMPTY), payload)
+            cell.merged, cell.fresh = {**merged, name: value}, {*fresh, name}
         try:
             arguments = self._take(cell)
         except BaseException:  # the user's policy function: the message is the one that failed
+            cell.merged, cell.fresh = merged, fresh
             if merge is None:
                 cell.queues[self.slots.index(name)].pop()
                 self.waiting -= 1
@@ -157,6 +165,7 @@ class StatefulRoutine:
     def run_again(self, payload: Any) -> Any:
         """Serve the logic port: (key, arguments) of a call that failed before."""
         key, arguments = payload
+        self.restore = _nothing
         cell = self.cell(key)
         self._guard(cell)
         self.joined = (key, arguments)
@@ -244,7 +253,7 @@ class StatefulRoutine:
                     f"routine {self.plan.id!r}: its activation policy asks for slot {sorted(unknown)[0]!r}; "
                     f"it has {', '.join(self.slots)}"
                 )
-            counts = [min(int(answer.get(name, 0)), len(q)) for name, q in zip(self.slots, cell.queues)]
+            counts = [max(0, min(int(answer.get(name, 0)), len(q))) for name, q in zip(self.slots, cell.queues)]
         # Taking nothing would ask for ever.
         return self._lists(cell, counts) if any(counts) else None
 
@@ -252,8 +261,14 @@ class StatefulRoutine:
         if seconds is None or cell.due is not None or not self._waits(cell):
             return
         cell.due = self.now() + seconds
-        a = self.activity
-        a.receipt.wakes.append((a.job_id, self.plan.wake_port, -1, seconds))
+        self._wake_at(cell.due)
+
+    def _wake_at(self, due: float) -> None:
+        """Have the coordinator wake this routine, unless it will do so before that anyway: `due_cells` asks again."""
+        home, a = self._home(), self.activity
+        if self.armed.get(home, float("inf")) > due:
+            self.armed[home] = due
+            a.receipt.wakes.append((a.job_id, self.plan.wake_port, max(0.0, due - self.now())))
 
     @staticmethod
     def _waits(cell: Cell) -> bool:
@@ -263,14 +278,14 @@ class StatefulRoutine:
 
     def due_cells(self) -> Iterator[Cell]:
         """Yield the job's cells whose time has come; arm the others again."""
+        self.armed.pop(self._home(), None)
         for cell in list(self.cells.get(self._home(), {}).values()):
             if cell.due is None:
                 continue
             if cell.due <= self.now() + 0.001:
                 yield cell
             else:
-                a = self.activity
-                a.receipt.wakes.append((a.job_id, self.plan.wake_port, -1, cell.due - self.now()))
+                self._wake_at(cell.due)
 
     def ending_cells(self) -> Iterator[Cell]:
         """Yield the job's cells; an unkeyed routine has one even if nothing came."""
@@ -280,32 +295,44 @@ class StatefulRoutine:
 
     def flush(self, cell: Cell) -> None:
         """Run logic once with what waits, as lists."""
+        self.restore = _nothing
         if not self._waits(cell):
             return
         size = self.policy.size if isinstance(self.policy, activation.Batch) else None
         counts = [len(q) if size is None else min(size, len(q)) for q in cell.queues]
-        cell.due = None
         self._touch(cell)
+        cell.due = None
         self._run_logic(cell, self._lists(cell, counts))
 
     def finish(self, cell: Cell) -> Any:
-        """Run the user's `finish` once."""
-        if cell.finished or not self.plan.has_finish:
+        """Run the user's `finish`, once for a job and key."""
+        self.restore = _nothing
+        if not self.plan.has_finish or cell.key in self.finished.get(self.activity.job_id, ()):
             return None
         self._guard(cell)
-        self.joined = None
         self.attributes["state"] = cell.data
         self.runs += 1
         result = self.routine.finish()
-        cell.finished = True
-        if self.plan.scope == "worker":
-            cell.finished = False  # the next job finishes it again
+        self.conclude(cell)
         return result
+
+    def conclude(self, cell: Cell) -> None:
+        """Note that the cell's `finish` had its turn."""
+        job = self.activity.job_id
+        self.finished.setdefault(job, set()).add(cell.key)
+        self.finished_now.append((job, cell.key))
+
+    def unfinished(self, key: Any) -> Cell:
+        """Return the cell of a `finish` that is to be tried again."""
+        self.finished.get(self.activity.job_id, set()).discard(key)
+        return self.cell(key)
 
     def forget(self, job: str) -> None:
         """Drop the state of a job that has ended."""
+        self.finished.pop(job, None)
         if self.per_job:
             self.cells.pop(job, None)
+            self.armed.pop(job, None)
 
     # ---- cells ---------------------------------------------------------------------------------------------------
 
@@ -318,8 +345,14 @@ class StatefulRoutine:
         cells = self.cells.get(home)
         if cells is None:
             cells = self.cells[home] = {}
-        cell = cells.get(key)
+        try:
+            cell = cells.get(key)
+        except TypeError:  # not hashable
+            fingerprint(key)
+            raise
         if cell is None:
+            if key is not None:
+                fingerprint(key)  # says which types can be keys
             data = dict(self.initial) if self.plain_initial else copy.deepcopy(self.initial)
             cell = cells[key] = Cell(key, data, len(self.slots))
             if self.track:
@@ -338,7 +371,7 @@ class StatefulRoutine:
         plain = all(type(v) in _PLAIN for v in cell.data.values())
         data = dict(cell.data) if plain else _freeze(cell.data, self.plan.id)
         queues = [deque(q) for q in cell.queues]
-        return data, not plain, queues, dict(cell.merged), set(cell.fresh), cell.finished, cell.due
+        return data, not plain, queues, dict(cell.merged), set(cell.fresh), cell.due
 
     def _guard(self, cell: Cell) -> None:
         """Make it possible to take back what follows."""
@@ -389,6 +422,7 @@ class StatefulRoutine:
     def begin(self) -> None:
         """A slice begins."""
         self.before.clear()
+        self.finished_now.clear()
         self.restore = _nothing
 
     def rewind(self) -> None:
@@ -398,9 +432,12 @@ class StatefulRoutine:
                 self.cells.get(home, {}).pop(key, None)
                 continue
             cell = self.cells[home][key]
-            data, pickled, queues, merged, fresh, finished, due = before
+            data, pickled, queues, merged, fresh, due = before
             cell.data = pickle.loads(data) if pickled else data
-            cell.queues, cell.merged, cell.fresh, cell.finished, cell.due = queues, merged, fresh, finished, due
+            cell.queues, cell.merged, cell.fresh, cell.due = queues, merged, fresh, due
+        for job, key in self.finished_now:
+            self.finished[job].discard(key)
+        self.armed.clear()  # at worst the coordinator rings twice
         self.begin()
         self.runs = self.waiting = 0
         self.careful = True

@@ -140,7 +140,7 @@ def _end(host: Host, block: Block) -> None:
     queue: deque[Message] = deque()
     only = codec.unpack(block.body).payloads[0]
     if only is not None:  # one cell's finish, tried again
-        queue.append((finish, stateful.cell(only[0]), block.hops))
+        queue.append((finish, stateful.unfinished(only[0]), block.hops))
     elif block.port == stateful.plan.wake_port:
         for cell in stateful.due_cells():
             queue.append((flush, cell, block.hops))

@@ -79,7 +79,7 @@ class Wiring:
         if stateful is not None:
             flush = self._step(plan, routine, handler, plan.wake_port, "logic")
             finish = self._step(plan, routine, handler, plan.finish_port, "finish")
-            flush.call, finish.call = stateful.flush, self._finished(routine, stateful.finish)
+            flush.call, finish.call = self._finished(routine, stateful.flush), self._finished(routine, stateful.finish)
             for control in (flush, finish):
                 control.control, control.stateful = True, stateful
             self.endings[plan.finish_port] = self.endings[plan.wake_port] = (stateful, flush, finish)

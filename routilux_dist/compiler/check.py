@@ -8,21 +8,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from routilux_dist.compiler import shipping, signatures
+from routilux_dist.compiler import feeding, shipping, signatures
 from routilux_dist.compiler.draft import Draft
-from routilux_dist.compiler.facts import Facts
 from routilux_dist.compiler.grouping import needs_of
 from routilux_dist.compiler.order import has_cycle
-from routilux_dist.compiler.reach import Reach, reach
+from routilux_dist.compiler.reach import reach
 from routilux_dist.compiler.scan import scan
-from routilux_dist.flow import activation
+from routilux_dist.compiler.view import View, cycle_through
 from routilux_dist.flow.calls import logic_of
 from routilux_dist.flow.model import ExecutionMode, FlowModel
 
 #: The smallest amount of a resource that Ray can tell from nothing.
 SMALLEST_AMOUNT = 0.0001
-#: Most routines of a cycle among which a shorter one is looked for.
-SEARCHED = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,25 +28,6 @@ class Report:
 
     faults: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """What the rules look at."""
-
-    draft: Draft
-    reach: Reach
-    need_entry: bool
-
-    @property
-    def flow(self) -> FlowModel:
-        """The flow."""
-        return self.draft.flow
-
-    @property
-    def facts(self) -> Iterator[Facts]:
-        """The facts of each routine."""
-        return iter(self.draft.facts.values())
 
 
 Rule = Callable[[View], Iterator[str]]
@@ -68,7 +46,7 @@ def check(flow: FlowModel, *, ship: bool = True, need_entry: bool = True) -> Rep
 
 def check_draft(draft: Draft, *, ship: bool, need_entry: bool) -> Report:
     """Look for faults of a flow that was scanned; see `check`."""
-    view = View(draft, reach(draft, need_entry=need_entry), need_entry)
+    view = View(draft, reach(draft, need_entry=need_entry))
     faults = [text for rule in RULES for text in rule(view)]
     warnings = [text for rule in ADVICE for text in rule(view)]
     if ship:
@@ -126,60 +104,6 @@ def somebody_listens(view: View) -> Iterator[str]:
             )
 
 
-def every_slot_is_fed(view: View) -> Iterator[str]:
-    """A routine that is part of the flow gets messages on each of its required slots."""
-    sources, doors = view.reach.sources, view.reach.doors
-    for facts in view.facts:
-        required = [slot.name for slot in facts.routine._declared.slots.values() if slot.required]
-        fed = [slot for slot in facts.routine._declared.slots if (facts.id, slot) in sources]
-        if not fed or facts.id in doors.routines:
-            continue
-        for slot in required:
-            if (facts.id, slot) not in sources:
-                yield (
-                    f"slot '{facts.id}.{slot}' is connected to nothing, while '{facts.id}.{fed[0]}' is fed; "
-                    f"connect an event to it, or declare it with required=False if messages are posted to it"
-                )
-
-
-def joins_get_ready(view: View) -> Iterator[str]:
-    """Where logic waits for several slots, all of them get messages. Names causes, not what follows from them."""
-    home = {r: number for number, members in enumerate(view.draft.components) for r in members}
-    for facts in view.facts:
-        policy = facts.policy
-        if len(facts.logic_slots) < 2 or not isinstance(policy, (activation.AllReady, activation.Batch)):
-            continue
-        arrived = view.reach.arrived.get(facts.id, frozenset())
-        if facts.id not in view.reach.reached:
-            continue
-        for slot in facts.logic_slots:
-            reason = "" if slot in arrived else _why_never(view, home, facts.id, slot)
-            if reason:
-                yield f"routine {facts.id!r}: logic never gets ready: {policy} waits for every slot, and {reason}"
-
-
-def _why_never(view: View, home: dict[str, int], routine_id: str, slot: str) -> str:
-    """Say why no message gets to a slot, "" if the cause is reported elsewhere."""
-    sources = view.reach.sources.get((routine_id, slot), ())
-    path = f"'{routine_id}.{slot}'"
-    if not sources:
-        if routine_id not in view.reach.doors.routines:
-            return ""  # every_slot_is_fed reports it
-        return f"{path} is connected to nothing; connect an event to it, or use rd.immediate()"
-    outside = [s for s in sources if home[s] != home[routine_id]]
-    if not outside:
-        cycle = " → ".join(_cycle(view.draft, routine_id, home))
-        return (
-            f"{path} gets messages only from its own cycle ({cycle}), which cannot begin; "
-            f"feed it from outside too, use rd.immediate(), or give it a handler"
-        )
-    if any(s in view.reach.reached for s in outside):
-        return ""  # the fault lies further up
-    return (
-        f"{path} gets messages only from {', '.join(map(repr, outside))}, which no message reaches; connect that first"
-    )
-
-
 def functions_fit(view: View) -> Iterator[str]:
     """Logic, handlers and the rest can be called with what they will be given."""
     answers: signatures.Answers = {}
@@ -208,42 +132,15 @@ def resources_exist(view: View) -> Iterator[str]:
 # ---- advice --------------------------------------------------------------------------------------------------------
 
 
-def everything_is_reached(view: View) -> Iterator[str]:
-    """A message can get to every routine."""
-    reached = view.reach.reached
-    lost = [f.id for f in view.facts if f.id not in reached and f.routine._declared.slots]
-    if lost:
-        doors = ", ".join(sorted(view.reach.doors.routines)) or "nowhere"
-        yield (
-            f"no message gets to {_listed(lost)}: messages enter at {doors}, and no way leads on from there; "
-            f"connect what is needed, remove the rest"
-        )
-
-
-def nobody_waits_in_vain(view: View) -> Iterator[str]:
-    """A slot that need not be connected does not hold up logic."""
-    for facts in view.facts:
-        slots = facts.routine._declared.slots
-        if len(facts.logic_slots) < 2 or not isinstance(facts.policy, activation.AllReady):
-            continue
-        for name in facts.logic_slots:
-            if not slots[name].required and (facts.id, name) not in view.reach.sources:
-                yield (
-                    f"slot '{facts.id}.{name}' may stay unconnected, but {facts.policy} makes logic wait for it: "
-                    f"logic runs only if messages are posted to it; use rd.immediate(), or give it a handler"
-                )
-
-
 def cycles_are_bounded(view: View) -> Iterator[str]:
     """Something ends a cycle that does not end itself."""
     limits = view.flow.limits
     if any(bound is not None for bound in (limits.max_messages, limits.max_hops, limits.execution_timeout)):
         return
-    home = {r: number for number, members in enumerate(view.draft.components) for r in members}
     for members in view.draft.components:
         if has_cycle(members, view.draft.successors):
             yield (
-                f"cycle {' → '.join(_cycle(view.draft, members[0], home))} has no bound: the job runs for ever if "
+                f"cycle {' → '.join(cycle_through(view, members[0]))} has no bound: the job runs for ever if "
                 f"messages go round and round; set max_hops= or max_messages= on the flow"
             )
 
@@ -268,33 +165,11 @@ def one_place_suits_all(view: View) -> Iterator[str]:
             )
 
 
-def _cycle(draft: Draft, start: str, home: dict[str, int]) -> list[str]:
-    """Return a shortest cycle through a routine, beginning and ending with it; its middle may be left out."""
-    if len(draft.components[home[start]]) > SEARCHED:
-        return [start, "…", start]
-    before: dict[str, str] = {}
-    ring = [start]
-    for node in ring:
-        for target in draft.successors[node]:
-            if target == start:
-                path = [node]
-                while path[-1] != start:
-                    path.append(before[path[-1]])
-                path = [*reversed(path), start]
-                return path if len(path) <= 7 else [*path[:4], "…", *path[-2:]]
-            if target not in before and home[target] == home[start]:
-                before[target] = node
-                ring.append(target)
-    raise AssertionError(f"{start} is not in a cycle")
-
-
-def _listed(names: list[str]) -> str:
-    shown = ", ".join(map(repr, names[:8]))
-    return shown if len(names) <= 8 else f"{shown} and {len(names) - 8} more"
-
-
 RULES: tuple[Rule, ...] = (
     *(not_empty, one_entry, has_slots, somebody_listens, functions_fit),
-    *(required_events, every_slot_is_fed, joins_get_ready, resources_exist),
+    *(required_events, feeding.joins_are_fed, feeding.joins_get_ready, resources_exist),
 )
-ADVICE: tuple[Rule, ...] = (everything_is_reached, nobody_waits_in_vain, cycles_are_bounded, one_place_suits_all)
+ADVICE: tuple[Rule, ...] = (
+    *(feeding.everything_is_reached, feeding.slots_are_fed, feeding.nobody_waits_in_vain),
+    *(cycles_are_bounded, one_place_suits_all),
+)

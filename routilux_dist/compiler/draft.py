@@ -18,7 +18,10 @@ class Draft:
     facts: Mapping[str, Facts] = field(default_factory=dict)
     #: Routine -> routines it is connected to, each once.
     successors: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    #: Cycles and single routines, in topological order.
     components: tuple[tuple[str, ...], ...] = ()
+    #: Routine -> index of its component.
+    home: Mapping[str, int] = field(default_factory=dict)
     groups: tuple[GroupPlan, ...] = ()
     #: Routine -> index of its group, and why it is there.
     placed: Mapping[str, int] = field(default_factory=dict)

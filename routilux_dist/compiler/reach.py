@@ -99,7 +99,7 @@ def find_doors(draft: Draft, fed: Iterable[Inlet], *, need_entry: bool) -> Doors
 
 def _open_ends(draft: Draft, fed: AbstractSet[Inlet]) -> list[Inlet]:
     """Return the inlets of what has nothing before it: a routine, or a cycle."""
-    home = {routine_id: number for number, members in enumerate(draft.components) for routine_id in members}
+    home = draft.home
     followers = {home[c.target] for c in draft.flow.connections if home[c.source] != home[c.target]}
     found = []
     for number, members in enumerate(draft.components):

@@ -17,4 +17,5 @@ def scan(draft: Draft) -> Draft:
         successors[c.source][c.target] = None
     ordered = {routine_id: tuple(targets) for routine_id, targets in successors.items()}
     found = tuple(tuple(c) for c in components(ordered))
-    return dataclasses.replace(draft, facts=facts, successors=ordered, components=found)
+    home = {routine_id: number for number, members in enumerate(found) for routine_id in members}
+    return dataclasses.replace(draft, facts=facts, successors=ordered, components=found, home=home)

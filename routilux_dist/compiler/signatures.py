@@ -48,7 +48,7 @@ def _logic(facts: Facts, answers: Answers) -> Iterator[str]:
     logic = logic_of(routine)
     if logic is None or not slots:
         return
-    if isinstance(routine, FunctionRoutine) and logic is routine.template.function:
+    if isinstance(routine, FunctionRoutine) and logic is routine.template.function and len(slots) == 1:
         return  # takes its payload by name or as it is; `check_parameters` saw to it when the routine was made
     if why := misfit(logic, len(slots), answers):
         count = "its slot" if len(slots) == 1 else f"its {len(slots)} slots"

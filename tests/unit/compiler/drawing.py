@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from routilux_dist.compiler.check import Report, check
 from routilux_dist.compiler.draft import Draft
 from routilux_dist.compiler.grouping import group
 from routilux_dist.compiler.scan import scan
@@ -92,3 +93,33 @@ def picture(draft: Draft) -> str:
 def apart(draft: Draft) -> list[str]:
     """The pairs that do not share a process, such as ``a | b``."""
     return [f"{source} | {target}" for source, target, _ in draft.splits]
+
+
+# ---- what is found about them ----------------------------------------------------------------------------------------
+
+
+def report(
+    drawing: str, routines: Mapping[str, Any] | None = None, *, need_entry: bool = True, **options: Any
+) -> Report:
+    """What `check` finds, apart from whether the routines can travel."""
+    return check(flow_of(drawing, routines, **options), ship=False, need_entry=need_entry)
+
+
+def faults(drawing: str, routines: Mapping[str, Any] | None = None, **options: Any) -> tuple[str, ...]:
+    return report(drawing, routines, **options).faults
+
+
+def warnings(drawing: str, routines: Mapping[str, Any] | None = None, **options: Any) -> tuple[str, ...]:
+    found = report(drawing, routines, **options)
+    assert found.faults == ()
+    return found.warnings
+
+
+def changed(made: Routine, *changes: Callable[[Any], Any]) -> Routine:
+    for change in changes:
+        change(made)
+    return made
+
+
+def policy(made: Routine, chosen: Any) -> Routine:
+    return changed(made, lambda r: r.set_activation_policy(chosen))

@@ -72,6 +72,12 @@ def test_logic_that_does_not(made: Routine, says: str) -> None:
     assert fault.endswith("logic has one parameter per slot without a handler, in the order of declaration")
 
 
+def test_a_routine_function_that_was_given_a_second_slot_takes_both() -> None:
+    made = as_routine(lambda x: x)
+    made.add_slot("more")
+    assert "cannot take its 2 slots (input, more)" in found(made)[0]
+
+
 def test_handlers_take_one_payload() -> None:
     made = Method()
     made.add_slot("fine", handler=lambda payload, more=1: payload)

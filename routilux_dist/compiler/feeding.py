@@ -18,35 +18,34 @@ _FEED_IT = "connect an event to it, or declare it with required=False if message
 
 
 def joins_are_fed(view: View) -> Iterator[str]:
-    """Every slot that logic waits for is connected."""
-    for facts, slot, text in _unfed(view):
-        if slot in facts.logic_slots and _waits_for_all(facts):
-            yield f"{text}, and logic waits for it; {_FEED_IT}"
+    """Of the slots that logic waits for together, all are connected or none: else messages would pile up."""
+    for path, partner in _unfed(view, joined=True):
+        yield f"slot {path} is connected to nothing, while {partner} is fed, and logic waits for both; {_FEED_IT}"
 
 
 def slots_are_fed(view: View) -> Iterator[str]:
     """Of a routine that is part of the flow, every required slot is connected."""
-    for facts, slot, text in _unfed(view):
-        if slot not in facts.logic_slots or not _waits_for_all(facts):
-            yield f"{text}; {_FEED_IT}"
+    for path, partner in _unfed(view, joined=False):
+        yield f"slot {path} is connected to nothing, while {partner} is fed; {_FEED_IT}"
 
 
 def _waits_for_all(facts: Facts) -> bool:
     return isinstance(facts.policy, (activation.AllReady, activation.Batch))
 
 
-def _unfed(view: View) -> Iterator[tuple[Facts, str, str]]:
-    """Yield required slots that nobody feeds, of routines whose other slots are fed: (facts, slot, what is the case)."""
-    sources, doors = view.reach.sources, view.reach.doors
+def _unfed(view: View, *, joined: bool) -> Iterator[tuple[str, str]]:
+    """Yield (slot, fed slot of the same routine) for required slots that nobody feeds; both joined by logic, or not."""
+    sources = view.reach.sources
     for facts in view.facts:
-        slots = facts.routine._declared.slots
-        fed = [slot for slot in slots if (facts.id, slot) in sources]
-        if not fed or facts.id in doors.routines:
+        fed = [slot for slot in facts.routine._declared.slots if (facts.id, slot) in sources]
+        if not fed or facts.id in view.reach.doors.routines:
             continue
-        for slot in slots.values():
-            if slot.required and (facts.id, slot.name) not in sources:
-                text = f"slot '{facts.id}.{slot.name}' is connected to nothing, while '{facts.id}.{fed[0]}' is fed"
-                yield facts, slot.name, text
+        partners = [slot for slot in fed if slot in facts.logic_slots] if _waits_for_all(facts) else []
+        for slot in facts.routine._declared.slots.values():
+            if slot.required and slot.name not in fed:
+                is_joined = bool(partners) and slot.name in facts.logic_slots
+                if is_joined == joined:
+                    yield f"'{facts.id}.{slot.name}'", f"'{facts.id}.{(partners if joined else fed)[0]}'"
 
 
 def joins_get_ready(view: View) -> Iterator[str]:

@@ -22,7 +22,7 @@ def test_a_slot_that_nobody_feeds() -> None:
     """
     [fault] = faults("a -> p.left", {"p": pair()})
     assert fault == (
-        "slot 'p.right' is connected to nothing, while 'p.left' is fed, and logic waits for it; "
+        "slot 'p.right' is connected to nothing, while 'p.left' is fed, and logic waits for both; "
         "connect an event to it, or declare it with required=False if messages are posted to it"
     )
 
@@ -32,8 +32,9 @@ def test_a_slot_that_nobody_feeds() -> None:
     [
         lambda: policy(pair(), activation.immediate()),
         lambda: changed(Made("left"), lambda r: r.add_slot("right", len)),
+        lambda: changed(Made("right"), lambda r: r.add_slot("left", len)),
     ],
-    ids=["immediate", "handler"],
+    ids=["immediate", "another slot has a handler", "the fed slot has a handler"],
 )
 def test_a_slot_that_nobody_feeds_is_only_odd_if_logic_runs_without_it(made: Callable[[], Routine]) -> None:
     [warning] = warnings("a -> p.left", {"p": made()})
@@ -41,6 +42,14 @@ def test_a_slot_that_nobody_feeds_is_only_odd_if_logic_runs_without_it(made: Cal
         "slot 'p.right' is connected to nothing, while 'p.left' is fed; "
         "connect an event to it, or declare it with required=False if messages are posted to it"
     )
+
+
+def test_the_slot_that_logic_waits_for_is_named_with_its_partner() -> None:
+    made = changed(
+        Made(""), lambda r: r.add_slot("signal", len), lambda r: r.add_slot("left"), lambda r: r.add_slot("right")
+    )
+    [fault] = faults("a -> p.signal\na -> p.right", {"p": made})
+    assert fault.startswith("slot 'p.left' is connected to nothing, while 'p.right' is fed, and logic waits for both")
 
 
 def test_an_optional_slot_may_stay_unconnected() -> None:

@@ -26,6 +26,7 @@ everything else as plain attributes.
 from __future__ import annotations
 
 import concurrent.futures
+import pickle
 from typing import Any
 
 
@@ -69,6 +70,14 @@ class JobFailedError(ExecutionError):
     #: The whole record (`routilux_dist.wire.failure.Failure`) or None.
     failure: Any = None
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # The user's exception travels as bytes of its own: one that cannot be unpickled must not take this one along.
+        return type(self), self.args, {**self.__dict__, "cause": _pickled(self.cause)}
+
+    def __setstate__(self, state: Any) -> None:
+        self.__dict__.update(state)
+        self.__cause__ = self.cause = _unpickled(state["cause"])
+
 
 class JobTimeoutError(JobFailedError):
     """The job ran longer than its execution_timeout."""
@@ -84,6 +93,9 @@ class NoProgressError(JobFailedError):
 
 class JobCancelledError(ExecutionError, concurrent.futures.CancelledError):
     """The job was cancelled."""
+
+    job_id: str = ""
+    flow: str = ""
 
 
 class SlotHandlerError(ExecutionError):
@@ -114,3 +126,20 @@ class CheckpointError(RoutiluxError):
 
 class InternalError(RoutiluxError):
     """A rule of the engine was broken. Please report this with the text below."""
+
+
+def _pickled(exc: BaseException | None) -> bytes | None:
+    try:
+        data = pickle.dumps(exc)
+        pickle.loads(data)
+    except Exception:  # whatever a user's exception does: the message has its text
+        return None
+    return data
+
+
+def _unpickled(data: bytes | None) -> BaseException | None:
+    try:
+        exc = None if data is None else pickle.loads(data)
+    except Exception:  # its class cannot be imported here
+        return None
+    return exc if isinstance(exc, BaseException) else None

@@ -58,13 +58,17 @@ class Job(concurrent.futures.Future):  # type: ignore[type-arg]  # not subscript
             JobCancelledError: The job was cancelled.
             TimeoutError: It did not end in time; it goes on.
         """
+        self._check_wait(timeout)
         try:
             return super().exception(timeout)
         except concurrent.futures.CancelledError:
-            reason = self._report.summary["history"][-2][3] if self._report is not None else ""
-            raise JobCancelledError(f"job {self.job_id!r} was cancelled{f': {reason}' if reason else ''}") from None
+            raise JobCancelledError(
+                f"job {self.job_id!r} of flow {self.flow!r} was cancelled{self._reason()}", job_id=self.job_id, flow=self.flow
+            ) from None
         except concurrent.futures.TimeoutError:
-            raise TimeoutError(f"job {self.job_id!r} did not end within {timeout:g} s; it is {self.status}") from None
+            raise TimeoutError(
+                f"job {self.job_id!r} of flow {self.flow!r} did not end within {timeout:g} s; it is {self.status}"
+            ) from None
 
     def cancel(self, reason: str = "") -> bool:
         """End the job and drop what waits; return whether it was still going.
@@ -74,6 +78,8 @@ class Job(concurrent.futures.Future):  # type: ignore[type-arg]  # not subscript
         if self.done():
             return self.cancelled()
         self._worker.session.control(ControlAsked(self.job_id, "cancel", reason))
+        if not self._worker.may_wait():
+            return True  # the news come when this callback has returned
         try:
             super().exception(CANCEL_SECONDS)
         except concurrent.futures.CancelledError:
@@ -87,10 +93,27 @@ class Job(concurrent.futures.Future):  # type: ignore[type-arg]  # not subscript
         return self.status in (JobStatus.RUNNING, JobStatus.PAUSED)
 
     def wait_for_completion(self, timeout: float | None = None) -> bool:
-        """Wait until the job has ended, however; return whether it has."""
+        """Wait until the job has ended, however; return whether it has.
+
+        Raises:
+            StateError: This thread is the one that has to run the job, or to tell that it has ended.
+        """
+        self._check_wait(timeout)
         return not concurrent.futures.wait([self], timeout).not_done
 
     wait = wait_for_completion
+
+    def _check_wait(self, timeout: float | None) -> None:
+        if timeout != 0 and not self.done() and not self._worker.may_wait():
+            raise StateError(
+                f"job {self.job_id!r} of flow {self.flow!r} cannot be waited for here: this thread has to return before it can "
+                f"go on. Wait in another thread, or go on in a done callback (job.add_done_callback)"
+            )
+
+    def _reason(self) -> str:
+        history = self._report.summary["history"] if self._report is not None else ()
+        reason = next((text for _, kind, _, text in reversed(history) if kind == "cancelled" and text), "")
+        return f": {reason}" if reason else ""
 
     # ---- looking -------------------------------------------------------------------------------------------------
 

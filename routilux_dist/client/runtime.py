@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -66,8 +66,10 @@ class Runtime:
         self._lock = threading.RLock()
         self._closed = False
         self._workers: dict[str, FlowWorker] = {}
-        #: Flow -> (what it was like, its running instance), for flows that were run without `exec`.
-        self._implicit: weakref.WeakKeyDictionary[FlowModel, tuple[Any, FlowWorker]] = weakref.WeakKeyDictionary()
+        #: Flow -> (what it was like, how to retire its instance, its running instance), for flows run without `exec`.
+        self._implicit: weakref.WeakKeyDictionary[FlowModel, tuple[Any, Callable[[], Any], FlowWorker]] = (
+            weakref.WeakKeyDictionary()
+        )
         self._cluster: Cluster | None = None
         if backend == "ray":
             self._cluster = _connect(address, namespace, max_workers, ray_options or {})
@@ -140,11 +142,11 @@ class Runtime:
             known = self._implicit.get(found)
             if known is not None:
                 if known[0] == state:
-                    return known[1]
-                _retire(self._workers, known[1])
+                    return known[2]
+                known[1]()
             worker = self._start(found, self._prepare(found, need_entry), new_id(found.name))
-            self._implicit[found] = (state, worker)
-            weakref.finalize(found, _retire, self._workers, worker)
+            # When nobody holds the flow any more, its instance ends. A finalizer that was called lets go of the worker.
+            self._implicit[found] = (state, weakref.finalize(found, _retire, self._workers, worker), worker)
             return worker
 
     # ---- jobs ----------------------------------------------------------------------------------------------------
@@ -236,8 +238,8 @@ class Runtime:
         return self.worker_for(flow, need_entry=False)
 
     def list_jobs(self) -> list[Job]:
-        """Return the jobs of this process that have not ended."""
-        return [job for worker in self._workers.values() for job in worker.jobs]
+        """Return the jobs of this process: those that have not ended, and ended ones that are still held somewhere."""
+        return [job for worker in self.workers() for job in (*worker.ended, *worker.jobs)]
 
     def workers(self) -> Iterator[FlowWorker]:
         """Iterate over the running flows of this runtime."""
@@ -260,6 +262,9 @@ class Runtime:
                 worker.wait()
             worker.close()
         self._workers.clear()
+        for _, retire, _ in list(self._implicit.values()):
+            retire()
+        self._implicit.clear()
         if self._cluster is not None:
             self._cluster.close()
 

@@ -6,6 +6,7 @@ import concurrent.futures
 import secrets
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -46,6 +47,10 @@ class FlowWorker:
             if routines[r]._declared.state is not None
         }
         self._jobs: dict[str, Job] = {}
+        #: Jobs that have ended, as long as somebody holds them.
+        self._ended: weakref.WeakValueDictionary[str, Job] = weakref.WeakValueDictionary()
+        #: Thread that passes news on at the moment.
+        self._teller: int | None = None
         self._streams: dict[str, Callable[[Deliver | Report | Gone], None]] = {}
         self._lock = threading.Lock()
         #: Messages per block by port, as the coordinator advises.
@@ -99,7 +104,17 @@ class FlowWorker:
         return codec.encode(dict(metadata))
 
     def post_letters(self, letters: Sequence[Letter]) -> Job:
-        """Post dead letters as a new job."""
+        """Post dead letters as a new job.
+
+        Raises:
+            StateError: None of them is a message that can be posted again.
+        """
+        letters = [letter for letter in letters if letter.block.rows]
+        if not letters:
+            raise StateError(
+                "there is no dead letter that can be posted again: errors in finish(), and messages that could not leave "
+                "their process, have none"
+            )
         job = Job(self, new_id("job"))
         with self._lock:
             self._jobs[job.job_id] = job
@@ -176,7 +191,19 @@ class FlowWorker:
 
     # ---- news ----------------------------------------------------------------------------------------------------
 
+    def may_wait(self) -> bool:
+        """Whether this thread may wait for a job: not from inside of what has to return before any job can end."""
+        ask = getattr(self.session, "may_wait", None)
+        return self._teller != threading.get_ident() and (ask is None or ask())
+
     def _on_news(self, news: list[News]) -> None:
+        before, self._teller = self._teller, threading.get_ident()
+        try:
+            self._pass_on(news)
+        finally:
+            self._teller = before
+
+    def _pass_on(self, news: list[News]) -> None:
         for one in news:
             if isinstance(one, Advise):
                 self.advice.update(one.rows)
@@ -194,8 +221,11 @@ class FlowWorker:
             if isinstance(one, Report):
                 with self._lock:
                     self._jobs.pop(one.job, None)
+                    self._ended[one.job] = job
                 job._ended(one)
             elif isinstance(one, Refuse):
+                with self._lock:
+                    self._jobs.pop(one.job, None)
                 job.set_exception(StateError(one.reason))
 
     def _abandon(self, gone: Gone) -> None:
@@ -231,6 +261,11 @@ class FlowWorker:
     def jobs(self) -> list[Job]:
         """Jobs that this process posted and that have not ended."""
         return list(self._jobs.values())
+
+    @property
+    def ended(self) -> list[Job]:
+        """Jobs that have ended and that somebody still holds."""
+        return list(self._ended.values())
 
     def stats(self) -> dict[str, Any]:
         """Return what the running flow is doing: workers, jobs, slices, queues, seconds per message."""

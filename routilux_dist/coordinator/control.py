@@ -62,7 +62,10 @@ def retry_asked(machine: Machine, event: RetryAsked) -> None:
     if job is None:
         machine.order(Refuse(client="", job=event.job, reason=f"job {event.job!r} has ended"))
         return
-    chosen = set(event.letters or range(len(job.letters)))
+    if job.stage:
+        machine.note(job, "retry_failed", "the job is finishing: its dead letters stay")
+        return
+    chosen = {n for n in event.letters or range(len(job.letters)) if n < len(job.letters) and job.letters[n].block.rows}
     again = [letter for n, letter in enumerate(job.letters) if n in chosen]
     job.letters = [letter for n, letter in enumerate(job.letters) if n not in chosen]
     for letter in again:

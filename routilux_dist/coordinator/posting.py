@@ -9,6 +9,7 @@ from routilux_dist.coordinator.commands import Refuse, SetDoor, SetTimer
 from routilux_dist.coordinator.events import Posted
 from routilux_dist.coordinator.state import Job, Queued
 from routilux_dist.wire.block import Block, Rows
+from routilux_dist.wire.failure import Failure, Letter
 
 if TYPE_CHECKING:
     from routilux_dist.coordinator.machine import Machine
@@ -23,11 +24,8 @@ def posted(machine: Machine, event: Posted) -> None:
             machine.order(Refuse(client=event.client, job=event.job, reason=f"job {event.job!r} {what}"))
             return
         job = _create(machine, event)
-    if job.closed and event.blocks:
-        machine.order(Refuse(client=event.client, job=event.job, reason=f"job {event.job!r} takes no more messages"))
-        return
     for block in event.blocks:
-        accept(machine, job, block)
+        accept(machine, job, block) if job.stage == 0 else _too_late(machine, job, block)
     job.closed = job.closed or event.last
     limit = machine.plan.limits.max_messages
     if limit is not None and job.accepted > limit:
@@ -63,6 +61,25 @@ def accept(machine: Machine, job: Job, block: Block) -> None:
             machine.door_open = False
             machine.order(SetDoor(False))
     enqueue(machine, job, block)
+
+
+def _too_late(machine: Machine, job: Job, block: Block) -> None:
+    """A message came while the job was finishing: what it should be counted in has been told already."""
+    port = machine.plan.ports[block.port]
+    failure = Failure(
+        job=job.id,
+        routine=port.routine,
+        slot=port.name,
+        kind="late",
+        error_type="StateError",
+        message=f"the message came when job {job.id!r} was finishing; post it to a new job, or keep the job open: close=False",
+        strategy="continue",
+    )
+    job.accepted += block.rows
+    job.dead += block.rows
+    job.letters.append(Letter(failure, block._replace(entry=False)))
+    job.failures.append(failure)
+    machine.note(job, "late", failure.message, port.routine)
 
 
 def leave_door(machine: Machine, block: Block) -> None:

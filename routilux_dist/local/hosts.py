@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 from collections.abc import Callable, Mapping
@@ -67,6 +68,14 @@ def _cook(recipe: tuple[Any, ...]) -> Routine:
     return routine
 
 
+def run_slice(hosts: Hosts, work: Slice, thread: int) -> SliceFinished:
+    """Run a slice on the host that it is for."""
+    try:
+        return SliceFinished(hosts.get(work.group, work.partition, thread).run(work))
+    except BaseException as exc:  # a routine's constructor or setup raised on replay, or the engine has a fault
+        return SliceFinished(refuse(work, exc))
+
+
 class Threads:
     """A pool of threads that run slices."""
 
@@ -85,7 +94,10 @@ class Threads:
         self._work.put(work)
 
     def close(self) -> None:
-        """End the threads once they are through with what they run."""
+        """End the threads once they are through with what they run; what was not begun is dropped."""
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self._work.get_nowait()
         for _ in self._threads:
             self._work.put(None)
         for thread in self._threads:
@@ -93,7 +105,4 @@ class Threads:
 
     def _serve(self, number: int) -> None:
         while (work := self._work.get()) is not None:
-            try:
-                self._finished(SliceFinished(self._hosts.get(work.group, work.partition, number).run(work)))
-            except Exception as exc:  # building a host failed: a routine's constructor or setup raised on replay
-                self._finished(SliceFinished(refuse(work, exc)))
+            self._finished(run_slice(self._hosts, work, number))

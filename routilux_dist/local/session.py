@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
-from concurrent.futures import Future
-from typing import Any, Union
+from typing import Any
 
 from routilux_dist.clock import SystemClock
-from routilux_dist.coordinator.events import ControlAsked, Event, Posted, RetryAsked, SliceFinished
+from routilux_dist.coordinator.events import ControlAsked, Event, Posted, RetryAsked
 from routilux_dist.coordinator.machine import Machine
 from routilux_dist.driver.driver import Driver, Gone, News
 from routilux_dist.driver.session import OnNews, Opening
 from routilux_dist.errors import StateError
-from routilux_dist.local.hosts import Hosts, Threads
+from routilux_dist.local.hosts import Hosts, Threads, run_slice
 from routilux_dist.plan.plan import GroupKind
 from routilux_dist.wire.slices import Slice
-from routilux_workers.entry import refuse
 
-
-class _Stop:
-    """Ends the engine thread."""
-
-
-Mail = Union[Event, Callable[[], None], _Stop]
+#: Seconds that `close` waits for a routine that is running.
+CLOSE_SECONDS = 10.0
+#: Most events that the machine is given at once.
+MAX_EVENTS = 1000
 
 
 class LocalSession:
@@ -34,6 +30,9 @@ class LocalSession:
 
     With one worker, slices run on the engine thread itself: nothing is handed from thread to thread, and a breakpoint in a
     routine stops everything. With more, each worker thread has its own copies of the routines.
+
+    Posts only leave mail. Whoever asks or controls takes the machine's lock and works the mail off, in its order, so that a
+    question is answered and a job cancelled while a routine keeps the engine thread busy.
     """
 
     packed = False
@@ -44,19 +43,25 @@ class LocalSession:
         workers = 1 if solo else opening.workers
         self.partitions = opening.partitions(workers)
         self._on_news = on_news
-        self._news: list[News] = []
-        self._mail: queue.SimpleQueue[Mail] = queue.SimpleQueue()
+        #: What happened and was not taken in yet; the bell rings after something was added.
+        self._mail: deque[Event] = deque()
+        self._bell: queue.SimpleQueue[None] = queue.SimpleQueue()
+        #: Guards the driver and its machine. Never held while user code runs.
+        self._lock = threading.RLock()
+        self._news: deque[News] = deque()
+        #: Held by the one thread that passes news on, so that they keep their order.
+        self._telling = threading.RLock()
         self._door = threading.Event()
         self._door.set()
         self._ready: deque[Slice] = deque()
-        self._gone: set[str] = set()
+        self._cancelled: set[str] = set()
         self._closed = False
+        self._broken: BaseException | None = None
         # Recipes, not the routines themselves: those hold their flow, and a flow may be collected while it runs.
         recipes = {r: routine.__reduce__() for r, routine in opening.routines.items()}
-        hosts = Hosts(opening, recipes, self.partitions, self._gone.__contains__)
-        self._hosts = hosts
-        self._threads = Threads(hosts, workers, self._finished) if workers > 1 else None
-        machine = Machine(
+        self._hosts = Hosts(opening, recipes, self.partitions, self._cancelled.__contains__)
+        self._threads = Threads(self._hosts, workers, self._happened) if workers > 1 else None
+        self._machine = Machine(
             opening.plan,
             opening.tuning,
             workers=workers,
@@ -65,135 +70,158 @@ class LocalSession:
             lookahead=False,
             validate=opening.validate,
         )
-        self._driver = Driver(machine, self, clock)
+        self._driver = Driver(self._machine, self, clock)
         self._thread = threading.Thread(target=self._run, name=f"routilux-{opening.plan.flow}", daemon=True)
         self._thread.start()
 
     # ---- for clients ---------------------------------------------------------------------------------------------
 
     def post(self, event: Posted) -> None:
-        if self._closed:
-            raise StateError("the running flow was shut down; run it again with rt.exec(flow)")
+        """Send messages; waits while the flow is full, except where that would keep it from getting emptier."""
+        self._check()
         if not self._door.is_set() and threading.current_thread() is not self._thread:
             while not self._door.wait(0.5):
-                if self._closed:
-                    raise StateError("the running flow was shut down while a message waited to be taken in")
-        self._mail.put(event)
+                self._check()
+        self._happened(event)
+        if self._closed:  # it may have closed between the check and the post
+            self._abandon()
 
     def control(self, event: ControlAsked | RetryAsked) -> None:
+        """Carry out a request; when this returns, the machine knows."""
         if isinstance(event, ControlAsked) and event.action == "cancel":
-            self._gone.add(event.job)  # seen by `current_job().cancelled` at once
-        self._mail.put(event)
+            self._cancelled.add(event.job)  # seen by `current_job().cancelled` at once
+        self._mail.append(event)
+        self._work_off()
 
     def ask(self, question: str, job: str = "") -> Any:
-        if threading.current_thread() is self._thread:
+        """Answer a question; see `Driver.ask`."""
+        self._check()
+        self._work_off()
+        with self._lock:
             return self._driver.ask(question, job)
-        if self._closed:
-            raise StateError("the running flow was shut down")
-        answer: Future[Any] = Future()
-        self._mail.put(lambda: answer.set_result(self._driver.ask(question, job)))
-        while True:
-            try:
-                return answer.result(timeout=0.5)
-            except TimeoutError:
-                if not self._thread.is_alive():
-                    raise StateError("the running flow was shut down") from None
+
+    def may_wait(self) -> bool:
+        """Whether this thread may wait for a job: not if it is the one that has to run it."""
+        return self._threads is not None or threading.current_thread() is not self._thread
 
     def close(self) -> None:
+        """End the running flow."""
         if self._closed:
             return
         self._closed = True
-        self._mail.put(_Stop())
+        self._abandon()
+        self._bell.put(None)
         if threading.current_thread() is not self._thread:
-            self._thread.join(timeout=10)
+            self._thread.join(timeout=CLOSE_SECONDS)
+
+    def _check(self) -> None:
+        if self._broken is not None:
+            raise StateError(f"the running flow ended with a fault of the engine: {self._broken}")
+        if self._closed:
+            raise StateError("the running flow was shut down; run it again with rt.exec(flow)")
 
     # ---- for the driver ------------------------------------------------------------------------------------------
 
     def dispatch(self, work: Slice) -> None:
+        """Have a slice run: on the engine thread if there is no other."""
         if self._threads is None:
             self._ready.append(work)
         else:
             self._threads.submit(work)
 
+    def abort(self, slice_id: int, force: bool) -> None:
+        """Routines see `current_job().cancelled`; a thread cannot be ended from outside."""
+
     def set_door(self, is_open: bool) -> None:
+        """Let producers go on, or make them wait."""
         self._door.set() if is_open else self._door.clear()
 
     def tell(self, news: News) -> None:
+        """Keep news until the machine's lock is free again."""
         self._news.append(news)
+
+    # ---- whoever has the lock ------------------------------------------------------------------------------------
+
+    def _happened(self, event: Event) -> None:
+        self._mail.append(event)
+        self._bell.put(None)
+
+    def _work_off(self) -> None:
+        """Work off the mail on this thread; the engine looks again what there is to run, and until when to wait."""
+        with self._lock:
+            self._take_in()
+        self._bell.put(None)
+        self._tell()
+
+    def _take_in(self) -> None:
+        """Feed the machine with what has happened."""
+        if self._broken is not None:
+            self._mail.clear()
+            return
+        try:
+            while self._mail:
+                self._driver.feed(*[self._mail.popleft() for _ in range(min(len(self._mail), MAX_EVENTS))])
+            self._driver.due()
+        except BaseException as exc:  # a fault of the engine: whoever waits has to hear of it
+            self._broken = exc
+            self._closed = True
+            self._door.set()
+            self._news.append(Gone(f"{type(exc).__name__}: {exc}"))
+            raise
+        if self._cancelled and not self._machine.flights:
+            self._cancelled.clear()  # nobody is left who could ask
+
+    def _abandon(self) -> None:
+        """Cancel what has not ended, so that nobody waits for ever."""
+        with self._lock:
+            self._take_in()
+            jobs = list(self._machine.jobs)
+            self._cancelled.update(jobs)
+            self._mail.extend(ControlAsked(job, "cancel", "the running flow was shut down") for job in jobs)
+            self._take_in()
+            if self._broken is not None:
+                self._news.append(Gone(str(self._broken)))
+        self._door.set()
+        self._tell()
+
+    def _tell(self) -> None:
+        """Pass news on, one by one: a callback that makes more of them passes the next ones on itself."""
+        while self._news and self._telling.acquire(blocking=False):
+            try:
+                with contextlib.suppress(IndexError):
+                    self._on_news([self._news.popleft()])
+            finally:
+                self._telling.release()
 
     # ---- the engine thread ---------------------------------------------------------------------------------------
 
     def _run(self) -> None:
         try:
-            while self._step():
-                pass
-        except BaseException as exc:  # a fault of the engine: whoever waits has to hear of it
-            self._closed = True
-            self._on_news([Gone(f"{type(exc).__name__}: {exc}")])
-            raise
+            while not self._closed:
+                self._step()
         finally:
             self._closed = True
+            self._abandon()
             if self._threads is not None:
                 self._threads.close()
             self._hosts.close()
 
-    def _step(self) -> bool:
-        """Take in mail, fire timers, run one slice; return whether to go on."""
-        events: list[Event] = []
-        for mail in self._take_mail():
-            if isinstance(mail, _Stop):
-                self._abandon()
-                return False
-            if callable(mail):
-                self._feed(events)
-                mail()
-            else:
-                events.append(mail)
-        self._feed(events)
-        self._driver.due()
-        if self._ready:
-            self._feed([_run_slice(self._hosts, self._ready.popleft())])
-        self._publish()
-        return True
+    def _step(self) -> None:
+        """Take in mail, fire timers, run one slice."""
+        if not self._ready and not self._mail:
+            self._wait()
+        with self._lock:
+            self._take_in()
+            work = self._ready.popleft() if self._ready else None
+        self._tell()
+        if work is not None and not self._closed:
+            self._mail.append(run_slice(self._hosts, work, 0))
 
-    def _take_mail(self) -> list[Mail]:
-        """Return what has come; wait for it if there is nothing else to do."""
-        mails: list[Mail] = []
-        if not self._ready:
-            due = self._driver.next_due()
-            timeout = None if due is None else max(0.0, due - time.monotonic())
-            try:
-                mails.append(self._mail.get(timeout=timeout))
-            except queue.Empty:
-                return mails
-        while not self._mail.empty() and len(mails) < 1000:
-            mails.append(self._mail.get())
-        return mails
-
-    def _feed(self, events: list[Event]) -> None:
-        if events:
-            self._driver.feed(*events)
-            events.clear()
-
-    def _publish(self) -> None:
-        if self._news:
-            news, self._news = self._news, []
-            self._on_news(news)
-
-    def _abandon(self) -> None:
-        """Cancel what has not ended, so that nobody waits for ever."""
-        jobs = list(self._driver.machine.jobs)
-        self._gone.update(jobs)
-        self._feed([ControlAsked(job, "cancel", "the running flow was shut down") for job in jobs])
-        self._publish()
-
-    def _finished(self, event: Event) -> None:
-        self._mail.put(event)
-
-
-def _run_slice(hosts: Hosts, work: Slice) -> Event:
-    try:
-        return SliceFinished(hosts.get(work.group, work.partition).run(work))
-    except Exception as exc:  # building a host failed: a routine's constructor or setup raised on replay
-        return SliceFinished(refuse(work, exc))
-
+    def _wait(self) -> None:
+        """Wait until the bell rings or a timer is due."""
+        due = self._driver.next_due()
+        with contextlib.suppress(queue.Empty):
+            self._bell.get(timeout=None if due is None else max(0.0, due - time.monotonic()))
+        # What rang already is in the mail, which is looked at after this.
+        while not self._bell.empty():
+            self._bell.get()

@@ -140,9 +140,9 @@ def test_a_map_over_a_loop(backend: str) -> None:
     assert list(flow.map(items, backend=backend, entry="count.input", ordered=True)) == list(range(30))
 
 
-def test_state_spans_the_items_and_finish_comes_last(backend: str) -> None:
+def test_items_of_a_flow_with_state_never_meet(backend: str) -> None:
     flow = build({"two": Repeat(2), "total": Total()}, "two -> total")
-    assert list(flow.map(range(10), backend=backend)) == [{"count": 20, "sum": 90}]
+    assert list(flow.map(range(10), backend=backend)) == [{"count": 2, "sum": 2 * i} for i in range(10)]
 
 
 def test_items_may_be_dicts_and_none(backend: str) -> None:

@@ -112,9 +112,22 @@ async def _activation(host: Host, activity: Activity, step: Step, payload: Any) 
     if inspect.isasyncgen(result):
         result = _emit_each(activity, step, host.routines[step.routine_id], result)
     if inspect.isawaitable(result):
-        result = await asyncio.wait_for(result, step.timeout)
+        result = await _in_time(result, step)
     if result is not None:
         emit_returned(activity, step, host.routines[step.routine_id], result)
+
+
+async def _in_time(awaitable: Any, step: Step) -> Any:
+    """Await; cancel what takes longer than the routine's timeout."""
+    if step.timeout is None:
+        return await awaitable
+    task = asyncio.ensure_future(awaitable)
+    done, _ = await asyncio.wait({task}, timeout=step.timeout)
+    if done:
+        return task.result()
+    task.cancel()
+    await asyncio.wait({task})
+    raise TimeoutError(f"routine {step.routine_id!r} ran longer than its timeout of {step.timeout:g} s") from None
 
 
 async def _emit_each(activity: Activity, step: Step, routine: Any, generator: Any) -> None:

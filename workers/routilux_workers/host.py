@@ -102,6 +102,7 @@ class Host:
                     self.loop.run(result)
             except Exception:
                 continue
+        self.wiring.watchdog.close()
         self.loop.close()
 
     # ---- slices --------------------------------------------------------------------------------------------------
@@ -270,7 +271,9 @@ class Host:
             self.receipt.items.setdefault(pile.job, ([], [], []))[2].extend(pile.items)
 
     def _cut(self, pile: Pile) -> list[Block]:
-        rows = self.slice.block_rows.get(pile.port, self.slice.default_rows)
+        rows = self.slice.block_rows.get(pile.port)
+        if rows is None:  # nobody knows what they cost: at least every worker gets some
+            rows = max(1, min(self.slice.default_rows, -(-len(pile.payloads) // (2 * self.slice.spread))))
         try:
             return list(self.packer.cut(pile, rows))
         except SerializationError:
@@ -292,7 +295,8 @@ class Host:
             item = pile.items[row] if pile.items else None
             routine, _, event = senders[0].partition(".")
             failure = faults.failure(error, pile.job, routine, event, kind="serialization", item=item)
-            nothing = Block(pile.job, pile.port, pile.partition, 1, 0, 1, 0, False, "", self.packer.body([None], None)[1])
+            # Nothing of it can be kept, so this letter cannot be posted again: it has no rows.
+            nothing = Block(pile.job, pile.port, pile.partition, 0, 0, 1, 0, False, "", self.packer.body([None], None)[1])
             self.receipt.letters.append(Letter(failure, nothing))
             if not is_output:
                 self.tally(pile.job).dead += 1

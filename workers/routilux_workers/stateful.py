@@ -347,9 +347,8 @@ class StatefulRoutine:
             cells = self.cells[home] = {}
         try:
             cell = cells.get(key)
-        except TypeError:  # not hashable
-            fingerprint(key)
-            raise
+        except TypeError:  # not hashable: fingerprint says what is
+            cell = None
         if cell is None:
             if key is not None:
                 fingerprint(key)  # says which types can be keys

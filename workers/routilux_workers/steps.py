@@ -130,6 +130,7 @@ def as_call(function: Callable[..., Any], routine_id: str, single: bool) -> Call
     accepted = inspect.signature(function).parameters.values()
     open_ended = any(p.kind is p.VAR_KEYWORD for p in accepted)
     names = [p.name for p in accepted if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+    who = f"routine {routine_id!r} (function {getattr(function, '__name__', repr(function))})"
     needed = [p.name for p in accepted if p.name in names and p.default is p.empty]
 
     def call(payload: Any) -> Any:
@@ -138,22 +139,24 @@ def as_call(function: Callable[..., Any], routine_id: str, single: bool) -> Call
         except TypeError as exc:
             if exc.__traceback__ is not None and exc.__traceback__.tb_next is not None:
                 raise  # raised inside the function
-            raise ValidationError(explain_misfit(routine_id, payload, names, needed, open_ended)) from None
+            raise ValidationError(explain_misfit(who, payload, names, needed, open_ended)) from None
 
     return call
 
 
-def explain_misfit(routine_id: str, payload: Any, names: list[str], needed: list[str], open_ended: bool) -> str:
+def explain_misfit(who: str, payload: Any, names: list[str], needed: list[str], open_ended: bool) -> str:
     """Say why a payload cannot be passed by name."""
     if not isinstance(payload, dict):
         return (
-            f"routine {routine_id!r} takes {', '.join(names)} by name, so its payload has to be a dict; "
-            f"got {type(payload).__name__}"
+            f"{who} takes {', '.join(names)} by name, so its payload has to be a dict; got {type(payload).__name__}; "
+            f"send a dict, or give the function one parameter"
         )
     missing = [n for n in needed if n not in payload]
     unknown = [] if open_ended else [str(k) for k in payload if k not in names]
-    parts = ([f"lacks {', '.join(missing)}"] if missing else []) + ([f"has unknown {', '.join(unknown)}"] if unknown else [])
+    parts = [f"missing {', '.join(missing)}"] if missing else []
+    parts += [f"unknown {', '.join(unknown)}"] if unknown else []
+    hint = "; take **rest to let unknown fields pass" if unknown else ""
     return (
-        f"routine {routine_id!r} takes {', '.join(names)} by name; the payload {' and '.join(parts) or 'does not fit'} "
-        f"(it has {', '.join(map(str, payload)) or 'no fields'})"
+        f"{who} takes {', '.join(names)} by name; the payload does not fit: {'; '.join(parts) or 'not all keys are text'} "
+        f"(it has {', '.join(map(str, payload)) or 'no fields'}){hint}"
     )

@@ -18,48 +18,80 @@ class Watchdog:
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
-        self._started = False
-        #: (deadline, thread id, seconds, label) of the running call, or None.
-        self._current: tuple[float, int, float, str] | None = None
+        self._thread: threading.Thread | None = None
+        #: The running call, or None.
+        self._current: _Call | None = None
+        self._closed = False
 
     def guard(self, call: Callable[[Any], Any], seconds: float, label: str) -> Callable[[Any], Any]:
         """Return `call` with a time limit."""
 
         def limited(payload: Any) -> Any:
-            mine = (time.monotonic() + seconds, threading.get_ident(), seconds, label)
+            mine = _Call(time.monotonic() + seconds, threading.get_ident())
             self._watch(mine)
             try:
-                return call(payload)
+                try:
+                    return call(payload)
+                finally:
+                    # No lock from here on: the exception may arrive at any moment, and would leave it locked.
+                    mine.ended = True
+                    while mine.striking:
+                        time.sleep(0)
+                    _arrive()
             except _TimeUp:
                 raise TimeoutError(f"routine {label!r} ran longer than its timeout of {seconds:g} s") from None
-            finally:
-                with self._changed:
-                    self._current = None
 
         return limited
 
-    def _watch(self, entry: tuple[float, int, float, str]) -> None:
+    def close(self) -> None:
+        """End the watching thread."""
         with self._changed:
-            if not self._started:
-                self._started = True
-                threading.Thread(target=self._run, name="routilux-watchdog", daemon=True).start()
-            self._current = entry
+            self._closed = True
+            self._changed.notify()
+
+    def _watch(self, call: _Call) -> None:
+        with self._changed:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="routilux-watchdog", daemon=True)
+                self._thread.start()
+            self._current = call
             self._changed.notify()
 
     def _run(self) -> None:
         with self._changed:
-            while True:
-                entry = self._current
-                if entry is None:
+            while not self._closed:
+                call = self._current
+                if call is None or call.ended:
+                    self._current = None
                     self._changed.wait()
                     continue
-                left = entry[0] - time.monotonic()
+                left = call.deadline - time.monotonic()
                 if left > 0:
                     self._changed.wait(left)
                     continue
-                # Under the lock, so that the call cannot have ended meanwhile: its `finally` needs the lock too.
-                ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(entry[1]), ctypes.py_object(_TimeUp))
                 self._current = None
+                call.strike()
+
+
+class _Call:
+    """A guarded call. Its thread sets `ended` and then reads `striking`; the watching thread the other way round: one of them
+    sees the other, so that the exception arrives inside of the call or not at all."""
+
+    __slots__ = ("deadline", "thread", "ended", "striking")
+
+    def __init__(self, deadline: float, thread: int) -> None:
+        self.deadline, self.thread = deadline, thread
+        self.ended = self.striking = False
+
+    def strike(self) -> None:
+        self.striking = True
+        if not self.ended:
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self.thread), ctypes.py_object(_TimeUp))
+        self.striking = False
+
+
+def _arrive() -> None:
+    """A call of a Python function: an exception on its way is raised here at the latest."""
 
 
 class _TimeUp(BaseException):

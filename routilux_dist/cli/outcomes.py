@@ -1,0 +1,97 @@
+"""How a command ends: exit codes, and what is said about an error."""
+
+from __future__ import annotations
+
+import contextlib
+import enum
+import os
+import sys
+import traceback
+from typing import Any
+
+import click
+
+from routilux_dist.errors import ConfigurationError, RoutiluxError
+
+
+class Exit(enum.IntEnum):
+    """Exit codes, for shell scripts."""
+
+    OK = 0
+    FAILED = 1
+    USAGE = 2
+    PARTIAL = 3
+    INTERRUPTED = 130
+    PIPE_CLOSED = 141
+
+
+#: The exit codes as `--help` shows them.
+CODES = """\b
+Exit codes:
+  0    all done
+  1    the job failed or took too long, or its results cannot be written
+  2    the command, the flow or the input is wrong, or Ray cannot be reached
+  3    some items failed (with --on-error skip or collect); the others are done
+  130  interrupted (Ctrl-C)
+  141  the reader of standard output went away"""
+
+
+class FlowImportError(ConfigurationError):
+    """A user's module could not be loaded; `shown` is the user's traceback."""
+
+    shown: str = ""
+
+
+class Command(click.Command):
+    """A command whose errors end as one message and an exit code."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.params.append(click.Option(["--debug"], is_flag=True, help="Show the whole traceback of an error."))
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command and exit."""
+        debug = ctx.params.pop("debug")
+        try:
+            code = super().invoke(ctx)
+        except (click.ClickException, click.exceptions.Exit):
+            raise
+        except (Exception, KeyboardInterrupt) as exc:
+            code = ended_by(exc, debug=debug)
+        ctx.exit(int(code or Exit.OK))
+
+
+def ended_by(exc: BaseException, *, debug: bool) -> Exit:
+    """Say on standard error what went wrong; return the exit code."""
+    if isinstance(exc, BrokenPipeError):
+        _close_stdout()
+        return Exit.PIPE_CLOSED
+    if debug:
+        tell("".join(traceback.format_exception(exc)).rstrip())
+    if isinstance(exc, KeyboardInterrupt):
+        tell("interrupted")
+        return Exit.INTERRUPTED
+    if isinstance(exc, FlowImportError) and exc.shown and not debug:
+        tell(exc.shown)
+    tell(f"error: {_message(exc)}")
+    return Exit.USAGE if isinstance(exc, ConfigurationError) else Exit.FAILED
+
+
+def _message(exc: BaseException) -> str:
+    if isinstance(exc, (RoutiluxError, TimeoutError)):
+        return str(exc)
+    if isinstance(exc, OSError):
+        return f"{exc.filename}: {exc.strerror}" if exc.filename else str(exc)
+    return f"{type(exc).__name__}: {exc} (unexpected; --debug shows where)"
+
+
+def tell(text: str) -> None:
+    """Write a line to standard error; it may be closed."""
+    with contextlib.suppress(OSError, ValueError):
+        click.echo(text, err=True)
+
+
+def _close_stdout() -> None:
+    """Have the interpreter's last flush go nowhere."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

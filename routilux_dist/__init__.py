@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     from routilux_dist.flow.registry import FlowRegistry as FlowRegistry
     from routilux_dist.flow.routine import Routine as Routine
     from routilux_dist.ids import JobStatus as JobStatus
-    from routilux_dist.settings import Tuning as Tuning
+    from routilux_dist.plan.tuning import Tuning as Tuning
 
 #: Module -> the public names it holds.
 _HOMES = {
@@ -78,7 +78,7 @@ _HOMES = {
     "flow.registry": ("FlowRegistry",),
     "flow.routine": ("Routine",),
     "ids": ("JobStatus",),
-    "settings": ("Tuning",),
+    "plan.tuning": ("Tuning",),
 }  # fmt: skip
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 

@@ -17,7 +17,8 @@ from routilux_dist.errors import ConfigurationError, StateError
 from routilux_dist.flow.model import ExecutionMode, FlowModel
 from routilux_dist.flow.registry import FlowRegistry
 from routilux_dist.plan.plan import Plan
-from routilux_dist.settings import Settings, Tuning
+from routilux_dist.plan.tuning import Tuning
+from routilux_dist.settings import Settings
 
 if TYPE_CHECKING:
     from routilux_dist.cluster.connect import Cluster

@@ -18,14 +18,14 @@ from routilux_dist.coordinator.commands import Advise
 from routilux_dist.coordinator.events import ControlAsked, Event, SliceFinished, SliceLost
 from routilux_dist.coordinator.machine import Machine
 from routilux_dist.driver.driver import Driver, Gone, News
-from routilux_dist.settings import Tuning
+from routilux_dist.plan.tuning import Tuning
 from routilux_dist.wire.slices import Slice
 
 #: Seconds after which a client's call for news returns empty-handed, so that it can see whether it is still wanted.
 POLL_SECONDS = 20.0
 
 
-class _Coordinator:
+class Coordinator:
     """One running flow on the cluster. Never runs user code, never opens a payload."""
 
     def __init__(
@@ -44,6 +44,8 @@ class _Coordinator:
         self._door = asyncio.Event()
         self._door.set()
         self._flying: set[asyncio.Task[None]] = set()
+        #: Slice -> reference of its receipt.
+        self._refs: dict[int, Any] = {}
         self._timer: asyncio.TimerHandle | None = None
         #: The fault of the engine that ended everything, if there was one.
         self._fatal: Gone | None = None
@@ -104,6 +106,7 @@ class _Coordinator:
             reason = f"{type(exc).__name__}: {exc}"
             asyncio.get_running_loop().call_soon(lambda: self._feed(SliceLost(work.id, work.attempt, reason)))
             return
+        self._refs[work.id] = receipt
         task = asyncio.ensure_future(self._await(work, receipt, stored))
         self._flying.add(task)
         task.add_done_callback(self._flying.discard)
@@ -114,11 +117,19 @@ class _Coordinator:
             receipt = await receipt_ref
             bodies.point(receipt, stored_ref)
             event = SliceFinished(receipt)
+        except ray.exceptions.TaskCancelledError:
+            event = SliceLost(work.id, work.attempt, "it was cancelled", innocent=True)
         except ray.exceptions.RayError as exc:
             self._workplaces.died(work.id)
             event = SliceLost(work.id, work.attempt, _reason(exc))
+        self._refs.pop(work.id, None)
         self._workplaces.done(work.id)
         self._feed(event)
+
+    def abort(self, slice_id: int, force: bool) -> None:
+        ref = self._refs.get(slice_id)
+        if ref is not None:
+            self._workplaces.stop(slice_id, ref, force)
 
     def set_door(self, is_open: bool) -> None:
         self._door.set() if is_open else self._door.clear()
@@ -191,6 +202,3 @@ async def _quietly(ref: Any) -> None:
 def _reason(exc: BaseException) -> str:
     first = str(exc).strip().splitlines()
     return f"{type(exc).__name__}: {first[0] if first else ''}"[:300]
-
-
-Coordinator: Callable[..., Any] = ray.remote(num_cpus=0, max_restarts=0, max_task_retries=0)(_Coordinator)

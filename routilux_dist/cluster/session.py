@@ -27,6 +27,8 @@ MAX_WAITING = 2048
 #: Concurrent calls of the coordinator: clients that wait for news or for the door, and slices.
 COORDINATOR_CALLS = 10_000
 
+_CoordinatorActor: Any = ray.remote(num_cpus=0, max_restarts=0, max_task_retries=0)(Coordinator)
+
 
 class RaySession:
     """A running flow on Ray."""
@@ -44,7 +46,7 @@ class RaySession:
             partitions=self.partitions,
             block_bytes=opening.tuning.block_bytes,
         )
-        self._actor = Coordinator.options(  # type: ignore[attr-defined]
+        self._actor = _CoordinatorActor.options(
             name=f"routilux:{opening.worker_id}", namespace=namespace, max_concurrency=COORDINATOR_CALLS
         ).remote(
             shipment, opening.worker_id, opening.workers, opening.tuning, opening.validate, [dict(n) for n in nodes]

@@ -59,8 +59,7 @@ class Workplaces:
             label = self._label(group, place[1])
             partition = 0 if group.kind is GroupKind.ACTORS else place[1]
             options = resources.call_options(group, self._workers, self._cpus)
-            actor = remotes.HostActor.options(**options)  # type: ignore[attr-defined]
-            actor = actor.remote(self._shipment, group.index, partition, label)
+            actor = remotes.HostActor.options(**options).remote(self._shipment, group.index, partition, label)
             self._actors[place] = actor
         return actor
 
@@ -69,6 +68,13 @@ class Workplaces:
         place = self._at.pop(slice_id, None)
         if place is not None:
             self._load[place] -= 1
+
+    def stop(self, slice_id: int, receipt: Any, force: bool) -> None:
+        """Stop a slice that nobody wants. An actor notices by itself, or is replaced."""
+        if force and slice_id in self._at:
+            self.died(slice_id)
+        else:
+            ray.cancel(receipt, force=force)
 
     def died(self, slice_id: int) -> None:
         """The process that ran a slice is gone; the next slice for its place gets a new one."""

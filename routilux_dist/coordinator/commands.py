@@ -19,6 +19,14 @@ class Dispatch:
 
 
 @dataclass(frozen=True, slots=True)
+class Abort:
+    """Nobody wants a slice any more: tell whoever runs it; with `force`, end the process if that is what it takes."""
+
+    slice_id: int
+    force: bool
+
+
+@dataclass(frozen=True, slots=True)
 class SetTimer:
     """Answer with `TimerFired(key)` at `at` (seconds, monotonic)."""
 
@@ -77,4 +85,4 @@ class Refuse:
     reason: str
 
 
-Command = Dispatch | SetTimer | SetDoor | Advise | Report | Deliver | Refuse
+Command = Dispatch | Abort | SetTimer | SetDoor | Advise | Report | Deliver | Refuse

@@ -196,10 +196,11 @@ def lost(machine: Machine, event: SliceLost) -> None:
     group = flight.lane.group
     jobs = _land(machine, flight, set(flight.blocks))
     machine.story.add(machine.now, f"slice {event.slice_id}", f"lost: {event.reason}")
-    stateful = group.kind in (GroupKind.SHARDS, GroupKind.SOLO) and not event.innocent
+    innocent = event.innocent or flight.aborted
+    stateful = group.kind in (GroupKind.SHARDS, GroupKind.SOLO) and not innocent
     worst = 0
     for number in reversed(flight.blocks):
-        if not event.innocent:
+        if not innocent:
             machine.crashes[number] = machine.crashes.get(number, 0) + 1
             worst = max(worst, machine.crashes[number])
         _put_back(machine, jobs, flight, number)

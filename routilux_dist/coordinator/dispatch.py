@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING
 
 from routilux_dist.coordinator import ending, lanes, moves, posting
@@ -158,11 +159,19 @@ def _send(machine: Machine, lane: Lane, taken: list[Queued]) -> None:
         block_rows=machine.advice if len(machine.advice) <= MAX_ADVICE else {},
         default_rows=min(UNKNOWN_ROWS, machine.tuning.block_rows),
         forget=tuple(lane.forget),
+        apart=_apart(machine, lane),
+        spread=machine.workers,
     )
     lane.forget.clear()
     lane.flying += 1
     machine.flights[work.id] = Flight(work, lane, dict(work.blocks), machine.now)
     machine.order(Dispatch(work))
+
+
+def _apart(machine: Machine, lane: Lane) -> AbstractSet[int]:
+    """Return the ports whose messages should be shared among workers."""
+    ports = machine.apart.get(lane.group.index, frozenset())
+    return ports if machine.workers > 1 and len(ports) <= MAX_ADVICE else frozenset()
 
 
 def _note(job: Job) -> JobNote:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from routilux_dist.coordinator import lanes, moves, posting, views
-from routilux_dist.coordinator.commands import Report, SetTimer
+from routilux_dist.coordinator.commands import Abort, Report, SetTimer
 from routilux_dist.coordinator.state import Job
 from routilux_dist.flow.state import partition_of
 from routilux_dist.ids import JobStatus
@@ -15,6 +15,8 @@ from routilux_dist.wire.failure import Failure
 if TYPE_CHECKING:
     from routilux_dist.coordinator.machine import Machine
 
+#: Seconds that unwanted work has to stop by itself.
+GRACE_SECONDS = 5.0
 #: How many ended jobs the machine remembers.
 REMEMBERED = 1000
 
@@ -96,6 +98,30 @@ def _discard(machine: Machine, job: Job) -> None:
     job.discarded = job.accepted - job.done - job.dead
     job.pending = job.flying = job.blocks = 0
     job.sleeping.clear()
+    for slice_id, flight in machine.flights.items():
+        mine = any(block.job == job.id for block in flight.blocks.values())
+        if mine and not any(b.job != job.id and b.job in machine.jobs for b in flight.blocks.values()):
+            abort(machine, slice_id, force=False)
+
+
+def abort(machine: Machine, slice_id: int, force: bool) -> None:
+    """Ask whoever runs an unwanted slice to stop; after a while, make it stop."""
+    flight = machine.flights.get(slice_id)
+    if flight is None:
+        return
+    flight.aborted = True
+    if not force:
+        machine.order(Abort(slice_id, force=False))
+        machine.order(SetTimer(("abort", slice_id), machine.now + GRACE_SECONDS))
+        return
+    lane = flight.lane
+    place = (lane.group.index, lane.partition)
+    homed = lane.group.kind in (GroupKind.SHARDS, GroupKind.SOLO)
+    if homed and any(place in job.lanes for job in machine.jobs.values()):
+        # Its process holds the state of living jobs: it has to come to its end by itself.
+        machine.order(SetTimer(("abort", slice_id), machine.now + GRACE_SECONDS))
+        return
+    machine.order(Abort(slice_id, force=True))
 
 
 def _end(machine: Machine, job: Job, status: JobStatus) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from routilux_dist.wire.block import Block
 from routilux_dist.wire.slices import Receipt
 
-#: What a timer is about: ("retry", block id), ("wake", job, port, partition), ("timeout", job), ("stall",), ("history",).
+#: What a timer is about: ("retry", block id), ("wake", job, port, partition), ("timeout", job), ("stall",), ("abort", slice).
 TimerKey = tuple[Any, ...]
 
 

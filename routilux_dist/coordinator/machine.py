@@ -21,8 +21,8 @@ from routilux_dist.coordinator.events import (
 from routilux_dist.coordinator.state import Cost, Entry, Flight, Job, Lane
 from routilux_dist.coordinator.story import Story
 from routilux_dist.errors import InternalError
-from routilux_dist.plan.plan import GroupKind, Plan
-from routilux_dist.settings import Tuning
+from routilux_dist.plan.plan import GroupKind, GroupPlan, Plan, PortKind
+from routilux_dist.plan.tuning import Tuning
 
 
 class Machine:
@@ -68,6 +68,10 @@ class Machine:
         self.costs: dict[int, Cost] = {}
         #: Messages per block by port, as advised last.
         self.advice: dict[int, int] = {}
+        #: Ports by group whose messages should not pile up in one slice, see `Slice.apart`.
+        self.apart: dict[int, set[int]] = {
+            group.index: _inner_ports(plan, group) for group in plan.groups if group.kind is not GroupKind.SOLO
+        }
         self.door_open = True
         self.door_bytes = self.door_blocks = 0
         #: Slices committed so far; stands still when nothing gets done.
@@ -135,6 +139,9 @@ class Machine:
             cost = self.costs[port] = Cost()
         cost.learn(rows, seconds)
         assert cost.seconds is not None
+        group = self.plan.ports[port].group
+        if cost.seconds < self.tuning.slice_seconds / 4:
+            self.apart.get(group, set()).discard(port)
         wanted = self.tuning.slice_seconds / 8 / max(cost.seconds, 1e-9)
         rows_now = int(min(max(wanted, 1), self.tuning.block_rows))
         before = self.advice.get(port, 0)
@@ -147,6 +154,20 @@ class Machine:
         return self.jobs.get(job) or self.ended.get(job)
 
 
+def _inner_ports(plan: Plan, group: GroupPlan) -> set[int]:
+    """Return the ports of a group that its own stateless routines send to: at first, nobody knows what these cost."""
+    inside = set(group.routines)
+    return {
+        port
+        for routine_id in group.routines
+        for ports in plan.routines[routine_id].events.values()
+        for port in ports
+        if plan.ports[port].routine in inside
+        and plan.ports[port].kind is PortKind.SLOT
+        and not plan.routines[plan.ports[port].routine].stateful
+    }
+
+
 def _timer_fired(machine: Machine, event: TimerFired) -> None:
     kind, *about = event.key
     if kind == "retry":
@@ -157,6 +178,8 @@ def _timer_fired(machine: Machine, event: TimerFired) -> None:
         ending.time_out(machine, *about)
     elif kind == "stall":
         ending.stalled(machine)
+    elif kind == "abort":
+        ending.abort(machine, about[0], force=True)
     else:
         raise InternalError(f"unknown timer {event.key!r}")
 

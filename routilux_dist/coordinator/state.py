@@ -67,6 +67,8 @@ class Flight:
     blocks: dict[int, Block]
     since: float
     attempt: int = 1
+    #: Whether nobody wants it any more.
+    aborted: bool = False
 
 
 @dataclass(slots=True)

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from routilux_dist.clock import Clock
 from routilux_dist.coordinator import views
-from routilux_dist.coordinator.commands import Advise, Deliver, Dispatch, Refuse, Report, SetDoor, SetTimer
+from routilux_dist.coordinator.commands import Abort, Advise, Deliver, Dispatch, Refuse, Report, SetDoor, SetTimer
 from routilux_dist.coordinator.events import Event, TimerFired, TimerKey
 from routilux_dist.coordinator.machine import Machine
 from routilux_dist.wire.slices import Slice
@@ -33,6 +33,10 @@ class Body(Protocol):
         """Have a worker run a slice. Later, feed `SliceFinished` or `SliceLost`."""
         ...
 
+    def abort(self, slice_id: int, force: bool) -> None:
+        """Have a slice stopped whose results nobody wants; with `force` whatever it takes."""
+        ...
+
     def set_door(self, is_open: bool) -> None:
         """Let producers go on, or make them wait."""
         ...
@@ -54,6 +58,7 @@ class Driver:
         self._count = 0
         self._do: dict[type, Callable[[Any], None]] = {
             Dispatch: lambda command: body.dispatch(command.slice),
+            Abort: lambda command: body.abort(command.slice_id, command.force),
             SetTimer: self._set_timer,
             SetDoor: lambda command: body.set_door(command.open),
             Report: body.tell,

@@ -11,7 +11,7 @@ from routilux_dist.driver.driver import News
 from routilux_dist.flow.handling import ErrorHandler
 from routilux_dist.flow.routine import Routine
 from routilux_dist.plan.plan import GroupKind, Plan
-from routilux_dist.settings import Tuning
+from routilux_dist.plan.tuning import Tuning
 
 OnNews = Callable[[list[News]], None]
 

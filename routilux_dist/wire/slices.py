@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -35,6 +36,9 @@ class Slice(NamedTuple):
         block_rows: Most messages per new block, by port; ports not named here use `default_rows`.
         default_rows: See `block_rows`.
         forget: Jobs that have ended: their state can go.
+        apart: Ports whose messages, if several are emitted at once, are given back instead of run one after another: they take
+            long, or nobody knows.
+        spread: Workers that could share what is given back.
     """
 
     id: int
@@ -47,6 +51,8 @@ class Slice(NamedTuple):
     block_rows: dict[int, int]
     default_rows: int
     forget: tuple[str, ...] = ()
+    apart: AbstractSet[int] = frozenset()
+    spread: int = 1
 
 
 @dataclass(slots=True)

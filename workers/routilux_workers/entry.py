@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,7 +48,9 @@ def pack_code(routines: Mapping[str, Routine], handler: ErrorHandler | None) -> 
     return codec.encode((dict(routines), handler))
 
 
-def open_host(shipment: Shipment, group: int, partition: int = 0) -> Host:
+def open_host(
+    shipment: Shipment, group: int, partition: int = 0, is_cancelled: Callable[[str], bool] = lambda job: False
+) -> Host:
     """Build a host; `open()` of its routines runs here."""
     routines, handler = shipment.unpack()
     return Host(
@@ -59,6 +61,7 @@ def open_host(shipment: Shipment, group: int, partition: int = 0) -> Host:
         partition=partition,
         partitions=shipment.partitions,
         block_bytes=shipment.block_bytes,
+        is_cancelled=is_cancelled,
     )
 
 
@@ -76,17 +79,20 @@ _hosts: dict[tuple[str, int], Host] = {}
 _MAX_HOSTS = 16
 
 
-def task_host(running: str, shipment: Any, group: int) -> Host:
+def task_host(
+    running: str, shipment: Callable[[], Shipment], group: int, is_cancelled: Callable[[str], bool]
+) -> Host:
     """Return this process's host for tasks of a running flow.
 
     Args:
         running: Identifier of the running flow.
         shipment: Called for the shipment if the host has to be built.
         group: Index of the group.
+        is_cancelled: Tells whether a job was cancelled meanwhile.
     """
     host = _hosts.get((running, group))
     if host is None:
         while len(_hosts) >= _MAX_HOSTS:
             _hosts.pop(next(iter(_hosts))).close()
-        host = _hosts[running, group] = open_host(shipment(), group)
+        host = _hosts[running, group] = open_host(shipment(), group, is_cancelled=is_cancelled)
     return host

@@ -6,6 +6,7 @@ Everything here runs once per message. There is no lock, no log and no copy on t
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Set as AbstractSet
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -86,7 +87,7 @@ def _drain(host: Host, queue: deque[Message], first: Message | None) -> bool:
     activity, touched, deadline, fifo = host.activity, host.touched, host.deadline, host.fifo
     local, boxed, writes, traces = activity.local, activity.boxed, activity.writes, activity.traces
     take = queue.popleft if fifo else queue.pop
-    max_hops, clock = host.max_hops, perf_counter
+    max_hops, clock, apart = host.max_hops, perf_counter, host.slice.apart
     message = first if first is not None else take()
     while True:
         step, payload, hops = message
@@ -119,6 +120,8 @@ def _drain(host: Host, queue: deque[Message], first: Message | None) -> bool:
                 if clock() < deadline:
                     continue
                 queue.append(message)
+            elif apart:
+                _sort_out(host, queue, apart)
             else:
                 queue.extend(local if fifo else reversed(local))
             local.clear()
@@ -131,6 +134,17 @@ def _drain(host: Host, queue: deque[Message], first: Message | None) -> bool:
             queue.clear()
             return True
         message = take()
+
+
+def _sort_out(host: Host, queue: deque[Message], apart: AbstractSet[int]) -> None:
+    """Give back those of several messages that other workers should share; queue the others."""
+    stay = []
+    for message in host.activity.local:
+        if message[0].port in apart:
+            host.spill(*message)
+        else:
+            stay.append(message)
+    queue.extend(reversed(stay))
 
 
 def _end(host: Host, block: Block) -> None:

@@ -1,0 +1,31 @@
+"""How work is cut into blocks and slices."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tuning:
+    """How work is cut. The defaults suit nearly every flow; tests use odd values to prove that results do not depend on them.
+
+    Attributes:
+        slice_seconds: Work that one slice should hold. Longer slices cost less to manage, shorter ones balance better.
+        block_rows: Most messages in one block.
+        block_bytes: Most bytes of messages in one block, unless a single message is larger.
+        inline_bytes: Larger blocks travel through the object store instead of inside a call.
+        max_pending_bytes: Bytes of entry messages that may wait in a running flow before a producer has to.
+        max_pending_blocks: Blocks of entry messages that may wait, likewise.
+    """
+
+    slice_seconds: float = 0.08
+    block_rows: int = 8192
+    block_bytes: int = 4 << 20
+    inline_bytes: int = 64 << 10
+    max_pending_bytes: int = 256 << 20
+    max_pending_blocks: int = 4096
+
+    def __post_init__(self) -> None:
+        for name in self.__slots__:
+            if getattr(self, name) <= 0:
+                raise ValueError(f"Tuning.{name} has to be positive, got {getattr(self, name)!r}")

@@ -169,7 +169,7 @@ def demo(*, limit: int | None, backend: str, address: str | None, workers: int |
     """
     from routilux_dist.cli import demo_flow, running
 
-    with running.open_runtime(backend, address, workers) as runtime:
+    with running.open_runtime(backend, address, workers, quiet=quiet) as runtime:
         job = runtime.submit(demo_flow.flow, {"root": demo_flow.standard_library(), "limit": limit})
         (report,) = running.watched(job, quiet=quiet)["tally.report"]
     click.echo(demo_flow.as_text(report))

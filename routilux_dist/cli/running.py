@@ -61,7 +61,7 @@ def run(request: Request) -> Exit:
             flow.entry_slot(request.entry)
         first = list(itertools.islice(messages, 1))
         messages = itertools.chain(first, messages)
-        with open_runtime(request.backend, request.address, request.workers) as runtime:
+        with open_runtime(request.backend, request.address, request.workers, quiet=request.quiet) as runtime:
             code = (
                 _run_each(request, runtime, flow, messages, writer)
                 if request.each
@@ -71,11 +71,12 @@ def run(request: Request) -> Exit:
     return code
 
 
-def open_runtime(backend: str, address: str | None, workers: int | None) -> Runtime:
+def open_runtime(backend: str, address: str | None, workers: int | None, *, quiet: bool) -> Runtime:
     """Connect to where flows run."""
     from routilux_dist.client.runtime import Runtime
 
-    return Runtime(address, backend=backend, max_workers=workers)
+    options = {"logging_level": "ERROR"} if quiet and backend == "ray" else None  # Ray tells where it connects to
+    return Runtime(address, backend=backend, max_workers=workers, ray_options=options)
 
 
 def watched(job: Job, *, quiet: bool, timeout: float | None = None) -> dict[str, list[Any]]:

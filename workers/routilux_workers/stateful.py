@@ -307,7 +307,7 @@ class StatefulRoutine:
     def finish(self, cell: Cell) -> Any:
         """Run the user's `finish`, once for a job and key."""
         self.restore = _nothing
-        if not self.plan.has_finish or cell.key in self.finished.get(self.activity.job_id, ()):
+        if not self.unfinished(cell):
             return None
         self._guard(cell)
         self.attributes["state"] = cell.data
@@ -322,7 +322,11 @@ class StatefulRoutine:
         self.finished.setdefault(job, set()).add(cell.key)
         self.finished_now.append((job, cell.key))
 
-    def unfinished(self, key: Any) -> Cell:
+    def unfinished(self, cell: Cell) -> bool:
+        """Whether the cell's `finish` still has to run."""
+        return self.plan.has_finish and cell.key not in self.finished.get(self.activity.job_id, ())
+
+    def reopened(self, key: Any) -> Cell:
         """Return the cell of a `finish` that is to be tried again."""
         self.finished.get(self.activity.job_id, set()).discard(key)
         return self.cell(key)

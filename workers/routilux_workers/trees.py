@@ -154,7 +154,7 @@ def _end(host: Host, block: Block) -> None:
     queue: deque[Message] = deque()
     only = codec.unpack(block.body).payloads[0]
     if only is not None:  # one cell's finish, tried again
-        queue.append((finish, stateful.unfinished(only[0]), block.hops))
+        queue.append((finish, stateful.reopened(only[0]), block.hops))
     elif block.port == stateful.plan.wake_port:
         for cell in stateful.due_cells():
             queue.append((flush, cell, block.hops))
@@ -166,7 +166,8 @@ def _end(host: Host, block: Block) -> None:
                 size = getattr(stateful.policy, "size", max(waiting, 1))
                 times = -(-waiting // size) if waiting else int(bool(cell.fresh))
                 queue.extend((flush, cell, block.hops) for _ in range(times))
-            if stateful.plan.has_finish:
+            # Only what is left to do: this may be one of many slices that the ending of a job takes.
+            if stateful.unfinished(cell):
                 queue.append((finish, cell, block.hops))
     if not host.fifo:
         queue.reverse()

@@ -90,13 +90,13 @@ class Runtime:
         """
         found = FlowRegistry.resolve(flow)
         plan = self._prepare(found, need_entry=False)
-        return self._start(found, plan, worker_id or new_id(found.name))
+        return self._start(found, plan, worker_id or new_id(found.name), own=True)
 
     def _prepare(self, flow: FlowModel, need_entry: bool) -> Plan:
         self._check_open()
         return prepare(flow, ship=self.backend != "local", need_entry=need_entry)
 
-    def _start(self, flow: FlowModel, plan: Plan, worker_id: str) -> FlowWorker:
+    def _start(self, flow: FlowModel, plan: Plan, worker_id: str, own: bool) -> FlowWorker:
         with self._lock:
             if worker_id in self._workers:
                 raise ConfigurationError(f"worker_id {worker_id!r} is taken; choose another one, or None")
@@ -109,6 +109,7 @@ class Runtime:
                 validate=self.settings.validate,
                 worker_id=worker_id,
                 client_id=new_id("client"),
+                own=own,
             )
             worker = FlowWorker(
                 plan, flow.routines, opening, lambda on_news: self._open(opening, on_news)
@@ -145,7 +146,7 @@ class Runtime:
                 if known[0] == state:
                     return known[2]
                 known[1]()
-            worker = self._start(found, self._prepare(found, need_entry), new_id(found.name))
+            worker = self._start(found, self._prepare(found, need_entry), new_id(found.name), own=False)
             # When nobody holds the flow any more, its instance ends. A finalizer that was called lets go of the worker.
             self._implicit[found] = (state, weakref.finalize(found, _retire, self._workers, worker), worker)
             return worker

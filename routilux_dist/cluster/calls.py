@@ -7,13 +7,13 @@ import threading
 from typing import Any
 
 import ray
-from routilux_workers import entry
-from routilux_workers.entry import Shipment
-from routilux_workers.host import Host
 
 from routilux_dist.cluster import bodies
 from routilux_dist.wire.block import Packed
 from routilux_dist.wire.slices import Receipt, Slice
+from routilux_workers import entry
+from routilux_workers.entry import Shipment
+from routilux_workers.host import Host
 
 #: What a slice's call returns: the receipt, and the bodies that are too large to travel with it.
 Result = tuple[Receipt, "list[Packed] | None"]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import threading
+import uuid
 from collections.abc import Mapping
 from typing import Any
 
 import ray
 import ray.exceptions
 
-from routilux_dist.cluster import resources
+from routilux_dist.cluster import hub, resources
 from routilux_dist.driver.session import OnNews, Opening, Session
 from routilux_dist.errors import ConnectError
 
@@ -31,6 +32,8 @@ class Cluster:
     ) -> None:
         self.namespace = namespace
         self._closed = False
+        #: The process that the flows run in passing share.
+        self._hub: Any = None
         with _Shared.lock:
             if not ray.is_initialized():
                 _init(address, max_workers, dict(options))
@@ -54,7 +57,19 @@ class Cluster:
         fault = resources.misfit(opening.plan, nodes)
         if fault:
             raise ConnectError(fault, problems=(fault,))
-        return RaySession(opening, on_news, self.namespace, nodes)
+        if opening.own:
+            name = f"routilux:{opening.worker_id}"
+            return RaySession(opening, on_news, hub.start(opening.plan.flow, name, self.namespace), True, nodes)
+        try:
+            return RaySession(opening, on_news, self._shared_hub(), False, nodes)
+        except ray.exceptions.RayActorError:
+            self._hub = None  # it died; what lived in it has heard of that
+            return RaySession(opening, on_news, self._shared_hub(), False, nodes)
+
+    def _shared_hub(self) -> Any:
+        if self._hub is None:
+            self._hub = hub.start("shared", f"routilux:hub-{uuid.uuid4().hex[:12]}", self.namespace)
+        return self._hub
 
     def close(self) -> None:
         """Let go of Ray; shut it down if it is ours and nobody else uses it."""
@@ -62,6 +77,8 @@ class Cluster:
             if self._closed:
                 return
             self._closed = True
+            if self._hub is not None and ray.is_initialized():
+                ray.kill(self._hub)
             _Shared.users -= 1
             if _Shared.users == 0 and _Shared.ours and ray.is_initialized():
                 ray.shutdown()

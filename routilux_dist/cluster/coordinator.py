@@ -1,4 +1,4 @@
-"""The coordinator actor: a mailbox around the driver."""
+"""A coordinator: a mailbox around the driver."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Any
 
 import ray
 import ray.exceptions
-from routilux_workers.entry import Shipment
 
 from routilux_dist.clock import SystemClock
 from routilux_dist.cluster import bodies, resources
@@ -20,6 +19,7 @@ from routilux_dist.coordinator.machine import Machine
 from routilux_dist.driver.driver import Driver, Gone, News
 from routilux_dist.plan.tuning import Tuning
 from routilux_dist.wire.slices import Slice
+from routilux_workers.entry import Shipment
 
 #: Seconds after which a client's call for news returns empty-handed, so that it can see whether it is still wanted.
 POLL_SECONDS = 20.0
@@ -38,7 +38,6 @@ class Coordinator:
         nodes: Sequence[dict[str, float]],
     ) -> None:
         clock = SystemClock()
-        self._flow = shipment.plan.flow
         self._news: dict[str, list[News]] = {}
         self._bell: dict[str, asyncio.Event] = {}
         self._door = asyncio.Event()
@@ -47,6 +46,7 @@ class Coordinator:
         #: Slice -> reference of its receipt.
         self._refs: dict[int, Any] = {}
         self._timer: asyncio.TimerHandle | None = None
+        self._closed = False
         #: The fault of the engine that ended everything, if there was one.
         self._fatal: Gone | None = None
         #: Advice given so far, for clients that come later.
@@ -74,7 +74,7 @@ class Coordinator:
     async def news(self, client: str) -> list[News]:
         """Return what is new for a client; waits for it."""
         waiting = self._inbox(client)
-        if not waiting:
+        if not waiting and not self._closed:
             bell = self._bell[client]
             bell.clear()
             try:
@@ -85,7 +85,7 @@ class Coordinator:
         self._news[client] = []
         return waiting
 
-    async def ask(self, question: str, job: str) -> Any:
+    def ask(self, question: str, job: str) -> Any:
         """Answer a question about the present state."""
         return self._driver.ask(question, job)
 
@@ -93,9 +93,13 @@ class Coordinator:
         """Cancel what has not ended and close the routines."""
         for job in list(self._driver.machine.jobs):
             self._feed(ControlAsked(job, "cancel", "the running flow was shut down"))
+        self._closed = True
+        for bell in self._bell.values():
+            bell.set()
         refs = self._workplaces.close()
         if refs:
             await asyncio.wait([asyncio.ensure_future(_quietly(ref)) for ref in refs], timeout=3)
+        self._workplaces.kill()
 
     # ---- for the driver ------------------------------------------------------------------------------------------
 
@@ -187,9 +191,6 @@ class Coordinator:
         self._timer = None
         self._guarded(self._driver.due)
         self._set_timer()
-
-    def __repr__(self) -> str:
-        return f"Coordinator({self._flow})"
 
 
 async def _quietly(ref: Any) -> None:

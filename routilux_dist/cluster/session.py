@@ -11,23 +11,18 @@ from typing import Any
 
 import ray
 import ray.exceptions
-from routilux_workers.entry import Shipment, pack_code
 
-from routilux_dist.cluster.coordinator import Coordinator
 from routilux_dist.coordinator.events import ControlAsked, Event, Posted, RetryAsked
 from routilux_dist.driver.driver import Gone, News
 from routilux_dist.driver.session import OnNews, Opening
 from routilux_dist.errors import ExecutionError, StateError
 from routilux_dist.wire.block import Block, Packed, Stored
+from routilux_workers.entry import Shipment, pack_code
 
 #: Events in one call, and calls that may be on their way at once.
 MAX_BATCH, MAX_CALLS = 512, 3
 #: Events that may wait here for the coordinator to have room.
 MAX_WAITING = 2048
-#: Concurrent calls of the coordinator: clients that wait for news or for the door, and slices.
-COORDINATOR_CALLS = 10_000
-
-_CoordinatorActor: Any = ray.remote(num_cpus=0, max_restarts=0, max_task_retries=0)(Coordinator)
 
 
 class RaySession:
@@ -35,22 +30,23 @@ class RaySession:
 
     packed = True
 
-    def __init__(self, opening: Opening, on_news: OnNews, namespace: str, nodes: Sequence[Mapping[str, float]]) -> None:
+    def __init__(
+        self, opening: Opening, on_news: OnNews, hub: Any, own: bool, nodes: Sequence[Mapping[str, float]]
+    ) -> None:
         self.partitions = opening.partitions(opening.workers)
         self._tuning = opening.tuning
         self._on_news = on_news
-        self.client_id = opening.client_id
+        self._running = opening.worker_id
+        self._client = opening.client_id
+        self._hub, self._own = hub, own
         shipment = Shipment(
             plan=opening.plan,
             code=pack_code(opening.routines, opening.flow_handler),
             partitions=self.partitions,
             block_bytes=opening.tuning.block_bytes,
         )
-        self._actor = _CoordinatorActor.options(
-            name=f"routilux:{opening.worker_id}", namespace=namespace, max_concurrency=COORDINATOR_CALLS
-        ).remote(
-            shipment, opening.worker_id, opening.workers, opening.tuning, opening.validate, [dict(n) for n in nodes]
-        )
+        known = [dict(n) for n in nodes]
+        ray.get(hub.open.remote(self._running, shipment, opening.workers, opening.tuning, opening.validate, known))
         self._closed = False
         self._gone: str | None = None
         self._outbox: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
@@ -79,7 +75,7 @@ class RaySession:
     def ask(self, question: str, job: str = "") -> Any:
         self._check()
         try:
-            return ray.get(self._actor.ask.remote(question, job), timeout=60)
+            return ray.get(self._hub.ask.remote(self._running, question, job), timeout=60)
         except ray.exceptions.RayActorError as exc:
             raise ExecutionError(f"the coordinator is gone: {exc}") from None
 
@@ -98,13 +94,14 @@ class RaySession:
         if not ray.is_initialized():
             return
         try:
-            ray.get(self._actor.shut_down.remote(), timeout=10)
+            ray.get(self._hub.shut_down.remote(self._running), timeout=10)
         except Exception:  # it is gone or hangs: killing it is what is left
             pass
         self._outbox.put(None)
         if threading.current_thread() is not self._listener:
             self._listener.join(timeout=2)
-        ray.kill(self._actor)
+        if self._own:
+            ray.kill(self._hub)
 
     # ---- inside --------------------------------------------------------------------------------------------------
 
@@ -134,7 +131,7 @@ class RaySession:
                         break
                     event = self._outbox.get()
                 if batch:
-                    calls.append(self._actor.take.remote(batch))
+                    calls.append(self._hub.take.remote(self._running, batch))
                     self._room.release(len(batch))
                 if event is None:
                     return
@@ -148,7 +145,7 @@ class RaySession:
     def _listen(self) -> None:
         try:
             while True:
-                news: list[News] = ray.get(self._actor.news.remote(self.client_id))
+                news: list[News] = ray.get(self._hub.news.remote(self._running, self._client))
                 if news:
                     self._on_news(news)
                 elif self._closed:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import ray
-from routilux_workers.entry import Shipment
 
 from routilux_dist.cluster import bodies, remotes, resources
 from routilux_dist.plan.plan import GroupKind, GroupPlan, Plan
 from routilux_dist.wire.slices import Slice
+from routilux_workers.entry import Shipment
 
 
 class Workplaces:
@@ -87,3 +87,9 @@ class Workplaces:
     def close(self) -> list[Any]:
         """Ask all actors to close; return references to wait for."""
         return [actor.close.remote() for actor in self._actors.values()]
+
+    def kill(self) -> None:
+        """End all actors."""
+        for actor in self._actors.values():
+            ray.kill(actor)
+        self._actors.clear()

@@ -59,6 +59,7 @@ class Opening:
         validate: Check the machine's invariants after every event.
         worker_id: Name of the running flow.
         client_id: Name of the client that opens it.
+        own: Whether it gets a coordinator process of its own.
     """
 
     plan: Plan
@@ -69,6 +70,7 @@ class Opening:
     validate: bool
     worker_id: str
     client_id: str
+    own: bool = True
 
     def partitions(self, homes: int) -> dict[int, int]:
         """Return the number of homes by group, with `homes` for groups that leave it open."""

@@ -1,0 +1,77 @@
+"""The actor that coordinators live in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import ray
+
+from routilux_dist.cluster.coordinator import Coordinator
+from routilux_dist.coordinator.events import Event
+from routilux_dist.driver.driver import Gone, News
+from routilux_dist.plan.tuning import Tuning
+from routilux_workers.entry import Shipment
+
+#: Concurrent calls of a hub: clients that wait for news or for the door.
+CALLS = 10_000
+
+
+class Hub:
+    """A process that holds coordinators, by running flow.
+
+    A flow started with `rt.exec` has one of its own. The flows that a runtime runs in passing share one, because starting a
+    process takes longer than most of them.
+    """
+
+    def __init__(self, label: str) -> None:
+        self._label = label
+        self._coordinators: dict[str, Coordinator] = {}
+
+    async def open(
+        self,
+        running: str,
+        shipment: Shipment,
+        workers: int,
+        tuning: Tuning,
+        validate: bool,
+        nodes: Sequence[dict[str, float]],
+    ) -> None:
+        """Start the coordinator of a flow."""
+        self._coordinators[running] = Coordinator(shipment, running, workers, tuning, validate, nodes)
+
+    async def take(self, running: str, events: list[Event]) -> None:
+        """See `Coordinator.take`."""
+        coordinator = self._coordinators.get(running)
+        if coordinator is not None:
+            await coordinator.take(events)
+
+    async def news(self, running: str, client: str) -> list[News]:
+        """See `Coordinator.news`."""
+        coordinator = self._coordinators.get(running)
+        if coordinator is None:
+            return [Gone("the running flow was shut down")]
+        return await coordinator.news(client)
+
+    async def ask(self, running: str, question: str, job: str) -> Any:
+        """See `Coordinator.ask`."""
+        coordinator = self._coordinators.get(running)
+        return None if coordinator is None else coordinator.ask(question, job)
+
+    async def shut_down(self, running: str) -> None:
+        """End a running flow."""
+        coordinator = self._coordinators.get(running)
+        if coordinator is not None:
+            await coordinator.shut_down()
+            del self._coordinators[running]
+
+    def __repr__(self) -> str:
+        return f"Coordinator({self._label})"
+
+
+HubActor: Any = ray.remote(num_cpus=0, max_restarts=0, max_task_retries=0)(Hub)
+
+
+def start(label: str, name: str, namespace: str) -> Any:
+    """Start a hub and return its handle."""
+    return HubActor.options(name=name, namespace=namespace, max_concurrency=CALLS).remote(label)

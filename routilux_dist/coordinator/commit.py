@@ -40,6 +40,7 @@ def finished(machine: Machine, event: SliceFinished) -> None:
         _check_conservation(machine, flight, receipt, jobs)
     for number in reversed(receipt.untouched):
         _put_back(machine, jobs, flight, number)
+    _fold_data(jobs, receipt)
     for job_id, failure in receipt.stopped.items():
         if job_id in jobs:
             _record(machine, jobs[job_id], receipt)
@@ -102,6 +103,18 @@ def _messages(machine: Machine, jobs: dict[str, Job], receipt: Receipt, partitio
             machine.order(SetTimer(("wake", job_id, port, partition), machine.now + seconds))
 
 
+def _fold_data(jobs: dict[str, Job], receipt: Receipt) -> None:
+    """Fold the slice's job data into what is known; a job whose workers disagree about a type is stopped."""
+    for job_id, job in jobs.items():
+        for key, (reducer, value) in receipt.data.get(job_id, {}).items():
+            try:
+                job.data[key] = reducing.fold(job.data.get(key), reducer, value)
+            except TypeError as exc:
+                message = f"job data {key!r}: reducer {reducer!r} met values that cannot be compared: {exc}"
+                failure = Failure(job=job_id, routine="", kind="data", error_type="ValidationError", message=message)
+                receipt.stopped.setdefault(job_id, failure)
+
+
 def _record(machine: Machine, job: Job, receipt: Receipt) -> None:
     """Book counts, errors, job data and history of a job."""
     tally = receipt.tallies.get(job.id)
@@ -122,8 +135,6 @@ def _record(machine: Machine, job: Job, receipt: Receipt) -> None:
         if letter.failure.job == job.id:
             job.letters.append(letter)
             _failed(machine, job, letter.failure)
-    for key, write in receipt.data.get(job.id, {}).items():
-        job.data[key] = reducing.fold(job.data.get(key), *write)
     for job_id, index, text in receipt.traces:
         if job_id == job.id:
             machine.note(job, "trace", text, machine.names[index])

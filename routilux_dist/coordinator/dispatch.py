@@ -89,29 +89,36 @@ def _seconds_waiting(machine: Machine, lane: Lane) -> float | None:
 
 def _assemble(machine: Machine, lane: Lane) -> list[Queued]:
     """Take the blocks of one slice."""
-    solo = lane.group.kind is GroupKind.SOLO
+    if lane.group.kind is GroupKind.SOLO:
+        return _next_in_line(lane)
     target = _target(machine, lane)
+    at_once = lane.group.max_concurrency if lane.group.is_async else 0
     taken: list[Queued] = []
-    seconds, nbytes = 0.0, 0
+    seconds, nbytes, rows = 0.0, 0, 0
     while lane.order and len(taken) < MAX_BLOCKS:
         block = lanes.peek(lane).block
-        if taken:
-            first = taken[0].block
-            if solo and (first.entry or block.entry or block.job != first.job):
-                break
-            if nbytes + block.nbytes > MAX_BYTES:
-                break
         known = _block_seconds(machine, block)
-        # A block of unknown cost goes alone.
-        if taken and (known is None or seconds + known > target):
+        if known is None and rows < at_once:
+            known = 0.0  # it waits beside the others, whatever it costs
+        if taken and (nbytes + block.nbytes > MAX_BYTES or known is None or seconds + known > target):
             break
-        taken.append(lanes.take(lane, rotate=not solo))
+        taken.append(lanes.take(lane))
+        rows += block.rows
         nbytes += block.nbytes
-        if known is None:
+        if known is None:  # a block of unknown cost goes alone
             break
         seconds += known
         if seconds >= target:
             break
+    return taken
+
+
+def _next_in_line(lane: Lane) -> list[Queued]:
+    """Take one entry block, or else all that is left of the tree of an earlier one: only together do they keep their order."""
+    taken = [lanes.take(lane, rotate=False)]
+    job = taken[0].block.job
+    while not taken[0].block.entry and lane.order and lane.order[0] == job and not lanes.peek(lane).block.entry:
+        taken.append(lanes.take(lane, rotate=False))
     return taken
 
 

@@ -12,6 +12,9 @@ def fold(old: tuple[str, Any] | None, reducer: str, value: Any) -> tuple[str, An
         old: (reducer, value) so far, or None.
         reducer: Reducer of the new write. A different one than before starts afresh: the key was redefined.
         value: A number or str for "sum", "max", "min"; a list for "append" and "union"; anything for "last".
+
+    Raises:
+        TypeError: A text and a number meet in "max" or "min".
     """
     if old is None or old[0] != reducer or reducer == "last":
         return reducer, value
@@ -22,4 +25,6 @@ def fold(old: tuple[str, Any] | None, reducer: str, value: Any) -> tuple[str, An
         return reducer, max(so_far, value)
     if reducer == "min":
         return reducer, min(so_far, value)
+    if reducer == "union":
+        return reducer, list(dict.fromkeys((*so_far, *value)))
     return reducer, so_far + value

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from routilux_dist.errors import ConfigurationError
+from routilux_dist.errors import ConfigurationError, ValidationError
 from routilux_dist.flow import naming
 from routilux_dist.wire import codec, reducing
 from routilux_dist.wire.block import Block, Packed
@@ -100,17 +100,27 @@ class Activity:
             self.boxed.append((outbox, payload, self.depth))
 
     def read(self, key: str, default: Any) -> Any:
+        stored = self._stored(key)
+        return default if stored is None else open_value(*stored)
+
+    def _stored(self, key: str) -> tuple[str, Any] | None:
         stored = None if self.note.data is None else self.note.data.get(key)
-        for write in (self.receipt.data.get(self.job_id, _NOTHING).get(key),):
-            if write is not None:
-                stored = reducing.fold(stored, *write)
+        of_slice = self.receipt.data.get(self.job_id, _NOTHING).get(key)
+        if of_slice is not None:
+            stored = reducing.fold(stored, *of_slice)
         for name, reducer, value in self.writes:
             if name == key:
                 stored = reducing.fold(stored, reducer, value)
-        return default if stored is None else open_value(*stored)
+        return stored
 
     def write(self, key: str, reducer: str, value: Any) -> None:
-        self.writes.append((key, reducer, close_value(reducer, value)))
+        closed = close_value(reducer, value)
+        if reducer in ("max", "min"):
+            try:
+                reducing.fold(self._stored(key), reducer, closed)
+            except TypeError as exc:
+                raise ValidationError(f"job data {key!r}: reducer {reducer!r} cannot compare {value!r:.80}: {exc}") from None
+        self.writes.append((key, reducer, closed))
 
     def trace(self, text: str) -> None:
         self.traces.append(text)

@@ -24,6 +24,8 @@ class Writer:
     def __init__(self, path: str = "-", *, use_repr: bool = False) -> None:
         self._path = path
         self._use_repr = use_repr
+        if path == "-" and sys.stdout is None:
+            raise ConfigurationError("standard output is closed; give --output FILE")
         self._stream: IO[bytes] | None = sys.stdout.buffer if path == "-" else None
         folder = os.path.dirname(os.path.abspath(path))
         if path != "-" and (os.path.isdir(path) or not os.path.isdir(folder)):

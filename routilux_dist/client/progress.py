@@ -13,7 +13,7 @@ from routilux_dist.observe.progress import as_html as as_html
 from routilux_dist.settings import Settings
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from rich.console import Group
 
     from routilux_dist.client.job import Job
 
@@ -128,15 +128,16 @@ class LiveTable:
         self._live.update(table(state, self._meter.rates(state)), refresh=True)
 
 
-def table(state: Mapping[str, Any], rates: Mapping[str, float]) -> Table:
-    """Return a state as a table for rich."""
+def table(state: Mapping[str, Any], rates: Mapping[str, float]) -> Group:
+    """Return a state as a headline and a table, for rich."""
     from rich import box
+    from rich.console import Group
     from rich.table import Table
     from rich.text import Text
 
-    shown = Table(title=Text(progress.headline(state)), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    shown = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for number, head in enumerate(progress.HEADS):
         shown.add_column(head, justify="right" if number else "left", style="red" if head == "errors" else None)
     for row in progress.rows(state, rates):
         shown.add_row(*(Text(cell) for cell in row.cells()))
-    return shown
+    return Group(Text(progress.headline(state)), shown)

@@ -85,6 +85,12 @@ def test_a_file_is_made_when_there_is_something_to_write(tmp_path: Path) -> None
     assert path.read_text() == ""
 
 
+def test_a_closed_standard_output_is_found_early(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", None)
+    with pytest.raises(rd.ConfigurationError, match="--output FILE"):
+        Writer()
+
+
 def test_a_file_that_cannot_be_written_is_found_early(tmp_path: Path) -> None:
     with pytest.raises(rd.ConfigurationError, match="is a folder"):
         Writer(str(tmp_path))

@@ -123,11 +123,9 @@ class Flow(FlowModel):
     ) -> Job:
         """Start a job and return it; see `Runtime.submit`."""
         place = runtime if runtime is not None else default_runtime(backend)
-        return place.submit(
-            self, payload, entry=entry, job_id=job_id, metadata=metadata, correlation_id=correlation_id
-        )
+        return place.submit(self, payload, entry=entry, job_id=job_id, metadata=metadata, correlation_id=correlation_id)
 
-    def map(
+    def map(  # noqa: PLR0913 - keyword-only, each with a default that is right for most
         self,
         items: Iterable[Any],
         *,
@@ -149,7 +147,9 @@ class Flow(FlowModel):
             ordered: Yield in the order of the items; else in the order of completion.
             on_error: For items whose error would stop a job: "raise" ends the iteration with it, "skip" leaves the item out,
                 "collect" yields an `ItemError` in its place.
-            backend, entry, runtime: As in `run`.
+            backend: As in `run`.
+            entry: As in `run`.
+            runtime: As in `run`.
             timeout: Seconds for the whole iteration.
 
         Yields:

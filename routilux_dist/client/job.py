@@ -63,7 +63,9 @@ class Job(concurrent.futures.Future):  # type: ignore[type-arg]  # not subscript
             return super().exception(timeout)
         except concurrent.futures.CancelledError:
             raise JobCancelledError(
-                f"job {self.job_id!r} of flow {self.flow!r} was cancelled{self._reason()}", job_id=self.job_id, flow=self.flow
+                f"job {self.job_id!r} of flow {self.flow!r} was cancelled{self._reason()}",
+                job_id=self.job_id,
+                flow=self.flow,
             ) from None
         except concurrent.futures.TimeoutError:
             raise TimeoutError(

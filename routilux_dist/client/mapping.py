@@ -1,7 +1,7 @@
 """`flow.map`: each item on its own, lazily, bounded.
 
-Flows without state run as one *stream*: items travel in blocks, numbered, and this side keeps the account of which are through. Flows
-with state, or with limits per job, get a job for each item, so that items never meet.
+Flows without state run as one *stream*: items travel in blocks, numbered, and this side keeps the account of which are
+through. Flows with state, or with limits per job, get a job for each item, so that items never meet.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 ON_ERROR = ("raise", "skip", "collect")
 
 
-def map_flow(
+def map_flow(  # noqa: PLR0913 - the arguments of `Flow.map`
     runtime: Runtime,
     flow: FlowModel,
     items: Iterable[Any],
@@ -40,7 +40,8 @@ def map_flow(
     """Check the arguments and start; see `Flow.map`."""
     if on_error not in ON_ERROR:
         raise ConfigurationError(f"on_error={on_error!r}: use one of {', '.join(map(repr, ON_ERROR))}")
-    if buffersize is not None and (not isinstance(buffersize, int) or buffersize < 1):
+    asked: Any = buffersize
+    if asked is not None and (not isinstance(asked, int) or asked < 1):
         raise ConfigurationError(f"buffersize={buffersize!r}: a whole number of at least 1, or None")
     worker = runtime.worker_for(flow, need_entry=entry is None)
     routine, slot = flow.entry_slot(entry)
@@ -58,7 +59,7 @@ def _can_stream(plan: Plan) -> bool:
     return not bounded and plan.mode != "sequential" and not any(r.stateful for r in plan.routines.values())
 
 
-def _by_jobs(
+def _by_jobs(  # noqa: PLR0913 - likewise
     worker: FlowWorker,
     routine: str,
     slot: str,
@@ -72,7 +73,7 @@ def _by_jobs(
     window = buffersize if buffersize is not None else max(64, 8 * worker.width)
     flying: deque[tuple[Any, Job]] = deque()
     items: dict[int, Any] = {}
-    ended: queue.SimpleQueue[Job] = queue.SimpleQueue()
+    ended: queue.SimpleQueue[Any] = queue.SimpleQueue()
     exhausted = False
     try:
         while True:
@@ -86,7 +87,7 @@ def _by_jobs(
                 items[id(job)] = item
                 flying.append((item, job))
                 if not ordered:
-                    job.add_done_callback(ended.put)
+                    job.add_done_callback(lambda done: ended.put(done))
             if not items:
                 return
             job = flying[0][1] if ordered else _next_ended(ended, deadline)
@@ -107,9 +108,10 @@ def _by_jobs(
             close()
 
 
-def _next_ended(ended: queue.SimpleQueue[Job], deadline: float | None) -> Job:
+def _next_ended(ended: queue.SimpleQueue[Any], deadline: float | None) -> Job:
     try:
-        return ended.get(timeout=_left(deadline))
+        job: Job = ended.get(timeout=_left(deadline))
+        return job
     except queue.Empty:
         raise TimeoutError("flow.map did not end in time") from None
 

@@ -56,10 +56,13 @@ class Runtime:
     ) -> None:
         if backend not in BACKENDS:
             raise ConfigurationError(f"backend={backend!r}: use one of {', '.join(map(repr, BACKENDS))}")
-        if max_workers is not None and (not isinstance(max_workers, int) or max_workers < 1):
+        asked: Any = max_workers
+        if asked is not None and (not isinstance(asked, int) or asked < 1):
             raise ConfigurationError(f"max_workers={max_workers!r}: a whole number of at least 1, or None")
         if backend == "local" and address is not None:
-            raise ConfigurationError(f"address={address!r} is for Ray; backend='local' runs in this process and has none")
+            raise ConfigurationError(
+                f"address={address!r} is for Ray; backend='local' runs in this process and has none"
+            )
         self.backend = backend
         self.max_workers = max_workers
         self.tuning = tuning if tuning is not None else Tuning()
@@ -111,9 +114,7 @@ class Runtime:
                 client_id=new_id("client"),
                 own=own,
             )
-            worker = FlowWorker(
-                plan, flow.routines, opening, lambda on_news: self._open(opening, on_news)
-            )
+            worker = FlowWorker(plan, flow.routines, opening, lambda on_news: self._open(opening, on_news))
             self._workers[worker_id] = worker
             return worker
 
@@ -181,12 +182,12 @@ class Runtime:
         worker = self.worker_for(found, need_entry=entry is None)
         routine, slot = found.entry_slot(entry)
         if job_id is not None and any(job.job_id == job_id for job in worker.jobs):
-            raise StateError(f"job {job_id!r} is running already; give another job_id, or rt.post(…, job_id=) to add to it")
-        return worker.post(
-            routine, slot, payload, job_id=job_id, metadata=metadata, correlation_id=correlation_id
-        )
+            raise StateError(
+                f"job {job_id!r} is running already; give another job_id, or rt.post(…, job_id=) to add to it"
+            )
+        return worker.post(routine, slot, payload, job_id=job_id, metadata=metadata, correlation_id=correlation_id)
 
-    def post(
+    def post(  # noqa: PLR0913 - keyword-only from `worker_id` on
         self,
         flow: FlowModel | str,
         routine: str,
@@ -231,7 +232,9 @@ class Runtime:
             worker = self._workers.get(worker_id)
             if worker is None:
                 known = ", ".join(self._workers) or "none"
-                raise ConfigurationError(f"no running flow is called {worker_id!r}; running: {known}; see rt.exec(flow)")
+                raise ConfigurationError(
+                    f"no running flow is called {worker_id!r}; running: {known}; see rt.exec(flow)"
+                )
             return worker
         name = flow.name if isinstance(flow, FlowModel) else flow
         for worker in reversed(list(self._workers.values())):

@@ -32,9 +32,7 @@ Opener = Callable[[Callable[[list[News]], None]], Session]
 class FlowWorker:
     """A long-running instance of a flow: its coordinator, and the jobs that this process posted to it."""
 
-    def __init__(
-        self, plan: Plan, routines: Mapping[str, Routine], opening: Opening, opener: Opener
-    ) -> None:
+    def __init__(self, plan: Plan, routines: Mapping[str, Routine], opening: Opening, opener: Opener) -> None:
         self.plan = plan
         #: Slices that may run at once.
         self.width = opening.workers
@@ -85,7 +83,9 @@ class FlowWorker:
                 job = Job(self, check_job_id(job_id), metadata)
                 self._jobs[job.job_id] = job
         if known and job.done():
-            raise StateError(f"job {job.job_id!r} has ended ({job.status}): it takes no more messages; post without job_id=")
+            raise StateError(
+                f"job {job.job_id!r} has ended ({job.status}): it takes no more messages; post without job_id="
+            )
         self.session.post(
             Posted(
                 job=job.job_id,
@@ -236,7 +236,9 @@ class FlowWorker:
         for job in jobs:
             if not job.done():
                 job.set_exception(
-                    ExecutionError(f"job {job.job_id!r} of flow {self.flow!r} ended with its coordinator: {gone.reason}")
+                    ExecutionError(
+                        f"job {job.job_id!r} of flow {self.flow!r} ended with its coordinator: {gone.reason}"
+                    )
                 )
         for stream in streams:
             stream(gone)
@@ -296,7 +298,8 @@ def check_job_id(job_id: str | None) -> str:
     """
     if job_id is None:
         return new_id("job")
-    if not isinstance(job_id, str) or not JOB_ID_RULE.fullmatch(job_id):
+    asked: Any = job_id
+    if not isinstance(asked, str) or not JOB_ID_RULE.fullmatch(job_id):
         raise ConfigurationError(
             f"job_id {job_id!r} is not allowed: letters, digits, '.', '_' and '-', starting with a letter or digit, at most "
             f"128 characters"

@@ -17,11 +17,14 @@ class Activity(Protocol):
 
     job_id: str
     flow_id: str
-    metadata: Mapping[str, Any]
-    correlation_id: str | None
     attempt: int
-    cancelled: bool
 
+    @property
+    def metadata(self) -> Mapping[str, Any]: ...
+    @property
+    def correlation_id(self) -> str | None: ...
+    @property
+    def cancelled(self) -> bool: ...
     @property
     def routine_id(self) -> str: ...
     @property

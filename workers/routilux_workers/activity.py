@@ -24,8 +24,23 @@ class Activity:
     """The running activation. Its effects wait in `local`, `boxed`, `writes` and `traces` until it returns."""
 
     __slots__ = (
-        "flow_id", "receipt", "job_id", "note", "attempt", "origin", "block_id", "row", "ordinal", "item", "step", "depth",
-        "local", "boxed", "writes", "traces", "is_cancelled",
+        "attempt",
+        "block_id",
+        "boxed",
+        "depth",
+        "flow_id",
+        "is_cancelled",
+        "item",
+        "job_id",
+        "local",
+        "note",
+        "ordinal",
+        "origin",
+        "receipt",
+        "row",
+        "step",
+        "traces",
+        "writes",
     )  # fmt: skip
 
     def __init__(self, flow_id: str, is_cancelled: Callable[[str], bool]) -> None:
@@ -119,7 +134,9 @@ class Activity:
             try:
                 reducing.fold(self._stored(key), reducer, closed)
             except TypeError as exc:
-                raise ValidationError(f"job data {key!r}: reducer {reducer!r} cannot compare {value!r:.80}: {exc}") from None
+                raise ValidationError(
+                    f"job data {key!r}: reducer {reducer!r} cannot compare {value!r:.80}: {exc}"
+                ) from None
         self.writes.append((key, reducer, closed))
 
     def trace(self, text: str) -> None:

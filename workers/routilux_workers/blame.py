@@ -14,10 +14,11 @@ from routilux_workers import faults
 if TYPE_CHECKING:
     from routilux_workers.activity import Activity
     from routilux_workers.host import Host
+    from routilux_workers.outbox import Outbox
     from routilux_workers.steps import Step
 
 
-class TooFar(Exception):
+class TooFar(Exception):  # noqa: N818 - a signal of the engine, never shown
     """A message passed more connections than `max_hops` allows."""
 
 
@@ -139,7 +140,8 @@ class _Case:
         if self.step.control:
             return
         payload = self._shown() if self.joined is not None else self.payload
-        steps, outboxes = {}, {}
+        steps: dict[int, Step] = {}
+        outboxes: dict[int, Outbox] = {}
         for event, (local, boxes) in self.step.routes.items():
             if event != ERROR_EVENT:
                 steps.update((s.port, s) for s in local)

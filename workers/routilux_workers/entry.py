@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from routilux_dist.flow.handling import ErrorHandler
 from routilux_dist.flow.routine import Routine
@@ -79,9 +78,7 @@ _hosts: dict[tuple[str, int], Host] = {}
 _MAX_HOSTS = 16
 
 
-def task_host(
-    running: str, shipment: Callable[[], Shipment], group: int, is_cancelled: Callable[[str], bool]
-) -> Host:
+def task_host(running: str, shipment: Callable[[], Shipment], group: int, is_cancelled: Callable[[str], bool]) -> Host:
     """Return this process's host for tasks of a running flow.
 
     Args:

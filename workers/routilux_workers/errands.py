@@ -48,7 +48,7 @@ async def _run_block(host: Host, block_id: int, block: Block, running: set[async
     for row, payload in enumerate(payloads):
         if len(running) >= host.group.max_concurrency:
             await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-        if row and perf_counter() >= host.deadline or block.job in host.receipt.stopped:
+        if (row and perf_counter() >= host.deadline) or block.job in host.receipt.stopped:
             break
         activity = _activity(host, block_id, block, row)
         if items is not None:

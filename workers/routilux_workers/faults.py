@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 import traceback
 from types import TracebackType
 from typing import Any
@@ -80,9 +79,8 @@ def carry(exc: BaseException) -> Packed | None:
     """Pickle an exception if it survives the journey and is small, else return None."""
     try:
         packed = codec.encode(exc)
-        if packed.nbytes > EXCEPTION_BYTES or not isinstance(pickle.loads(packed.data, buffers=packed.buffers), type(exc)):
-            return None
-        return packed
+        again = codec.decode(packed)
+        return packed if packed.nbytes <= EXCEPTION_BYTES and isinstance(again, type(exc)) else None
     except BaseException:  # whatever a user's __reduce__ or constructor raises: the text has to do
         return None
 

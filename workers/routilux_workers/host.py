@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import inspect
 import os
 from collections.abc import Callable, Mapping
 from time import perf_counter
@@ -39,7 +41,7 @@ class Host:
         is_cancelled: Tells whether a job was cancelled meanwhile.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - keyword-only, and each is a fact of the place it runs in
         self,
         plan: Plan,
         routines: Mapping[str, Routine],
@@ -84,9 +86,7 @@ class Host:
         for routine_id, routine in self.routines.items():
             routine._declared.phase = Phase.OPEN
             try:
-                result = routine.open()  # type: ignore[func-returns-value]
-                if result is not None and hasattr(result, "__await__"):
-                    self.loop.run(result)
+                self._finish(routine.open)
             except BaseException as exc:  # a user's open() may raise anything; the job has to hear of it
                 self.broken = faults.failure(exc, "", routine_id, "open", kind="open")
                 return
@@ -96,14 +96,16 @@ class Host:
         """Run `close()` of every routine; errors in one do not keep the others from closing."""
         for routine in self.routines.values():
             routine._declared.phase = Phase.OPEN
-            try:
-                result = routine.close()  # type: ignore[func-returns-value]
-                if result is not None and hasattr(result, "__await__"):
-                    self.loop.run(result)
-            except Exception:
-                continue
+            with contextlib.suppress(Exception):
+                self._finish(routine.close)
         self.wiring.watchdog.close()
         self.loop.close()
+
+    def _finish(self, call: Callable[[], Any]) -> None:
+        """Call, and wait for what is async."""
+        result = call()
+        if inspect.isawaitable(result):
+            self.loop.run(result)
 
     # ---- slices --------------------------------------------------------------------------------------------------
 
@@ -130,6 +132,9 @@ class Host:
         finally:
             ACTIVITY.reset(token)
         self.receipt.seconds = perf_counter() - started
+        for stateful in self.wiring.stateful:
+            self.receipt.overhead += stateful.overhead
+            stateful.overhead = 0.0
         return self.receipt
 
     def _begin(self, work: Slice, started: float) -> None:
@@ -296,7 +301,9 @@ class Host:
             routine, _, event = senders[0].partition(".")
             failure = faults.failure(error, pile.job, routine, event, kind="serialization", item=item)
             # Nothing of it can be kept, so this letter cannot be posted again: it has no rows.
-            nothing = Block(pile.job, pile.port, pile.partition, 0, 0, 1, 0, False, "", self.packer.body([None], None)[1])
+            nothing = Block(
+                pile.job, pile.port, pile.partition, 0, 0, 1, 0, False, "", self.packer.body([None], None)[1]
+            )
             self.receipt.letters.append(Letter(failure, nothing))
             if not is_output:
                 self.tally(pile.job).dead += 1

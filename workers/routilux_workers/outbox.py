@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class Pile:
     """Messages of one job for one port and partition."""
 
-    __slots__ = ("job", "port", "partition", "payloads", "items", "hops", "entry")
+    __slots__ = ("entry", "hops", "items", "job", "partition", "payloads", "port")
 
     def __init__(self, job: str, port: int, partition: int, entry: bool = False) -> None:
         self.job, self.port, self.partition, self.entry = job, port, partition, entry
@@ -30,7 +30,7 @@ class Pile:
 class Outbox:
     """Collects the messages for one port."""
 
-    __slots__ = ("port", "is_output", "piles", "job", "pile", "opened")
+    __slots__ = ("is_output", "job", "opened", "pile", "piles", "port")
 
     def __init__(self, port: int, is_output: bool, opened: list[Outbox]) -> None:
         self.port, self.is_output = port, is_output
@@ -74,7 +74,7 @@ class Outbox:
 class KeyedOutbox(Outbox):
     """Collects the messages for a slot of a stateful routine, by the partition that owns their state."""
 
-    __slots__ = ("key", "partitions", "home", "per_job")
+    __slots__ = ("home", "key", "partitions", "per_job")
 
     def __init__(
         self,

@@ -11,6 +11,7 @@ import copy
 import pickle
 from collections import deque
 from collections.abc import Callable, Iterator
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from routilux_dist.errors import StateError, ValidationError
@@ -36,7 +37,7 @@ class Redo(BaseException):
 class Cell:
     """State of one job and key."""
 
-    __slots__ = ("key", "data", "queues", "merged", "fresh", "due")
+    __slots__ = ("data", "due", "fresh", "key", "merged", "queues")
 
     def __init__(self, key: Any, data: dict[str, Any], queues: int) -> None:
         self.key = key
@@ -59,7 +60,12 @@ class StatefulRoutine:
     """A routine and its cells on this host."""
 
     def __init__(
-        self, routine: Routine, plan: RoutinePlan, activity: Activity, now: Callable[[], float], emit: Callable[[Any], None]
+        self,
+        routine: Routine,
+        plan: RoutinePlan,
+        activity: Activity,
+        now: Callable[[], float],
+        emit: Callable[[Any], None],
     ) -> None:
         declared = routine._declared
         self.routine, self.plan, self.activity, self.now = routine, plan, activity, now
@@ -90,6 +96,8 @@ class StatefulRoutine:
         self.before: dict[tuple[str, Any], Before | None] = {}
         #: The activation that runs, if it is not simply the message at hand: ("logic", key, arguments).
         self.joined: tuple[Any, ...] | None = None
+        #: Seconds that this slice spent on copies of state.
+        self.overhead = 0.0
         #: Logic calls since the last look, and change of waiting messages.
         self.runs = 0
         self.waiting = 0
@@ -372,7 +380,12 @@ class StatefulRoutine:
 
     def _picture(self, cell: Cell) -> Before:
         plain = all(type(v) in _PLAIN for v in cell.data.values())
-        data = dict(cell.data) if plain else _freeze(cell.data, self.plan.id)
+        if plain:
+            data: Any = dict(cell.data)
+        else:
+            started = perf_counter()
+            data = _freeze(cell.data, self.plan.id)
+            self.overhead += perf_counter() - started
         queues = [deque(q) for q in cell.queues]
         return data, not plain, queues, dict(cell.merged), set(cell.fresh), cell.due
 
@@ -392,16 +405,7 @@ class StatefulRoutine:
         data = cell.data
         for value in data.values():
             if type(value) not in _PLAIN:
-                if not self.careful:
-                    self.restore = None
-                    return
-                frozen = _freeze(data, self.plan.id)
-                merged_then = dict(cell.merged)
-
-                def thaw() -> None:
-                    cell.data, cell.merged = pickle.loads(frozen), merged_then
-
-                self.restore = thaw
+                self.restore = self._thawing(cell) if self.careful else None
                 return
         shallow = dict(data)
         merged_before = dict(cell.merged) if cell.merged else cell.merged
@@ -410,6 +414,14 @@ class StatefulRoutine:
             cell.data, cell.merged = shallow, merged_before
 
         self.restore = put_back
+
+    def _thawing(self, cell: Cell) -> Callable[[], None]:
+        frozen, merged = _freeze(cell.data, self.plan.id), dict(cell.merged)
+
+        def thaw() -> None:
+            cell.data, cell.merged = pickle.loads(frozen), merged  # noqa: S301 - pickled by this process
+
+        return thaw
 
     def take_back(self) -> None:
         """Undo what the failed activation did to its cell.
@@ -436,7 +448,7 @@ class StatefulRoutine:
                 continue
             cell = self.cells[home][key]
             data, pickled, queues, merged, fresh, due = before
-            cell.data = pickle.loads(data) if pickled else data
+            cell.data = pickle.loads(data) if pickled else data  # noqa: S301 - pickled by this process
             cell.queues, cell.merged, cell.fresh, cell.due = queues, merged, fresh, due
         for job, key in self.finished_now:
             self.finished[job].discard(key)

@@ -26,8 +26,19 @@ class Step:
     """One port of a routine of this host."""
 
     __slots__ = (
-        "call", "port", "slot", "routine_id", "index", "routes", "handler", "returned", "stateful", "control", "count",
-        "errors", "timeout",
+        "call",
+        "control",
+        "count",
+        "errors",
+        "handler",
+        "index",
+        "port",
+        "returned",
+        "routes",
+        "routine_id",
+        "slot",
+        "stateful",
+        "timeout",
     )  # fmt: skip
 
     def __init__(self, port: int, slot: str, routine_id: str, index: int, handler: ErrorHandler) -> None:

@@ -74,10 +74,13 @@ class Watchdog:
 
 
 class _Call:
-    """A guarded call. Its thread sets `ended` and then reads `striking`; the watching thread the other way round: one of them
-    sees the other, so that the exception arrives inside of the call or not at all."""
+    """A guarded call.
 
-    __slots__ = ("deadline", "thread", "ended", "striking")
+    Its thread sets `ended` and then reads `striking`; the watching thread the other way round: one of them sees the other, so
+    that the exception arrives inside of the call or not at all.
+    """
+
+    __slots__ = ("deadline", "ended", "striking", "thread")
 
     def __init__(self, deadline: float, thread: int) -> None:
         self.deadline, self.thread = deadline, thread

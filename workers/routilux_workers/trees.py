@@ -82,7 +82,7 @@ def _run_block(host: Host, block: Block) -> int:
     return begun
 
 
-def _drain(host: Host, queue: deque[Message], first: Message | None) -> bool:
+def _drain(host: Host, queue: deque[Message], first: Message | None) -> bool:  # noqa: C901 - calls would cost too much here
     """Run messages until the queue is empty or time is up; return whether it is up."""
     activity, touched, deadline, fifo = host.activity, host.touched, host.deadline, host.fifo
     local, boxed, writes, traces = activity.local, activity.boxed, activity.writes, activity.traces

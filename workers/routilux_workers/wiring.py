@@ -33,7 +33,7 @@ class Wiring:
         flow_handler: What to do about errors of routines without a handler of their own.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - called by the host alone
         self,
         plan: Plan,
         routines: Mapping[str, Routine],

@@ -25,7 +25,7 @@ def folded(*writes: tuple[str, Any]) -> Any:
         ("max", ["a", "c", "b"], "c"),
         ("min", [2, 1, 3], 1),
         ("append", [[1], [2], [1]], [1, 2, 1]),
-        ("union", [["a"], ["b", "a"]], ["a", "b", "a"]),
+        ("union", [["a"], ["b", "a"]], ["a", "b"]),
         ("last", [1, None, 2], 2),
     ],
 )

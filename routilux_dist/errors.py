@@ -72,11 +72,15 @@ class JobFailedError(ExecutionError):
 
     def __reduce__(self) -> tuple[Any, ...]:
         # The user's exception travels as bytes of its own: one that cannot be unpickled must not take this one along.
-        return type(self), self.args, {**self.__dict__, "cause": _pickled(self.cause)}
+        state = dict(self.__dict__)
+        if state.get("cause") is not None:
+            state["cause"] = _pickled(self.cause)
+        return type(self), self.args, state
 
     def __setstate__(self, state: Any) -> None:
         self.__dict__.update(state)
-        self.__cause__ = self.cause = _unpickled(state["cause"])
+        if isinstance(state.get("cause"), bytes):
+            self.__cause__ = self.cause = _unpickled(state["cause"])
 
 
 class JobTimeoutError(JobFailedError):

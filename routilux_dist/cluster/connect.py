@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import threading
 import uuid
 from collections.abc import Mapping
@@ -14,6 +15,10 @@ import ray.exceptions
 from routilux_dist.cluster import hub, resources
 from routilux_dist.driver.session import OnNews, Opening, Session
 from routilux_dist.errors import ConnectError
+
+
+#: Seconds in which a cluster has to take a connection.
+KNOCK_SECONDS = 10.0
 
 
 class _Shared:
@@ -96,8 +101,27 @@ def _init(address: str | None, max_workers: int | None, options: dict[str, Any])
     _ray_init(address, options)
 
 
+def _knock(where: str) -> None:
+    """Find out quickly that nobody listens at an address; Ray itself tries for a minute.
+
+    Raises:
+        ConnectError: The address does not answer.
+    """
+    host, _, port = where.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdigit():
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=KNOCK_SECONDS).close()
+    except OSError as exc:
+        raise ConnectError(
+            f"nobody answers at {where} ({exc}). Start a cluster with `ray start --head`, correct address= or "
+            f"RAY_ADDRESS, or leave address=None for a local one"
+        ) from exc
+
+
 def _ray_init(address: str | None, options: dict[str, Any]) -> None:
     where = address or os.environ.get("RAY_ADDRESS") or "a local Ray"
+    _knock(where)
     try:
         ray.init(address=address, **options)
     except ray.exceptions.AuthenticationError as exc:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from routilux_dist.coordinator import ending, lanes, posting
+from routilux_dist.coordinator import dispatch, ending, lanes, posting
 from routilux_dist.coordinator.commands import Deliver, SetTimer
 from routilux_dist.coordinator.events import SliceFinished, SliceLost
 from routilux_dist.coordinator.state import Flight, Job, Queued, RoutineCounts
@@ -33,6 +33,7 @@ def finished(machine: Machine, event: SliceFinished) -> None:
         return
     del machine.flights[receipt.slice_id]
     flight.lane.flying -= 1
+    flight.lane.rest_until = machine.now + min(dispatch.REST_FACTOR * receipt.overhead, dispatch.MAX_REST)
     machine.commits += 1
     untouched = set(receipt.untouched)
     jobs = _land(machine, flight, untouched)

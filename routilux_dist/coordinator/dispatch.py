@@ -6,7 +6,7 @@ from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING
 
 from routilux_dist.coordinator import ending, lanes, moves, posting
-from routilux_dist.coordinator.commands import Dispatch
+from routilux_dist.coordinator.commands import Dispatch, SetTimer
 from routilux_dist.coordinator.state import Flight, Job, Lane, Queued
 from routilux_dist.ids import JobStatus
 from routilux_dist.plan.plan import GroupKind
@@ -24,6 +24,8 @@ MAX_BYTES = 32 << 20
 UNKNOWN_ROWS = 16
 #: Above this many ports the advice is not sent along: it would outweigh the messages.
 MAX_ADVICE = 512
+#: Seconds that a lane gathers messages per second spent on copying its state, and at most.
+REST_FACTOR, MAX_REST = 10.0, 1.0
 #: Slices shorter than this cost more to manage than they balance.
 MIN_SECONDS = 0.002
 
@@ -40,7 +42,19 @@ def settle(machine: Machine) -> None:
     ending.watch_for_stall(machine)
 
 
+def _must_rest(machine: Machine, lane: Lane) -> bool:
+    """Whether a lane waits for more messages, so that copying its state costs a tenth of its time at most."""
+    if machine.now >= lane.rest_until:
+        return False
+    if not any(flight.lane is not lane for flight in machine.flights.values()):
+        return False  # nothing else runs that could send more
+    machine.order(SetTimer(("rest",), lane.rest_until))
+    return True
+
+
 def _serve(machine: Machine, lane: Lane) -> None:
+    if lane.rest_until and _must_rest(machine, lane):
+        return
     while lane.order and _has_room(machine, lane):
         blocks = _assemble(machine, lane)
         _send(machine, lane, blocks)
@@ -177,7 +191,7 @@ def _send(machine: Machine, lane: Lane, taken: list[Queued]) -> None:
 
 def _apart(machine: Machine, lane: Lane) -> AbstractSet[int]:
     """Return the ports whose messages should be shared among workers."""
-    ports = machine.apart.get(lane.group.index, frozenset())
+    ports: AbstractSet[int] = machine.apart.get(lane.group.index, frozenset())
     return ports if machine.workers > 1 and len(ports) <= MAX_ADVICE else frozenset()
 
 

@@ -178,6 +178,8 @@ def _timer_fired(machine: Machine, event: TimerFired) -> None:
         ending.time_out(machine, *about)
     elif kind == "stall":
         ending.stalled(machine)
+    elif kind == "rest":
+        pass  # whatever waited is dispatched after every event
     elif kind == "abort":
         ending.abort(machine, about[0], force=True)
     else:

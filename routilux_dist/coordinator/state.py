@@ -54,6 +54,8 @@ class Lane:
     #: Messages waiting by port, for estimating work.
     rows: dict[int, int] = field(default_factory=dict)
     flying: int = 0
+    #: Until when messages are gathered, because each slice copies much state.
+    rest_until: float = 0.0
     #: Jobs that ended and may have state here.
     forget: list[str] = field(default_factory=list)
 

@@ -91,6 +91,7 @@ class Receipt:
         items: Job -> (item, change of its open messages) for streams; see `client.streams`.
         costs: Port -> (rows, seconds) of the rows that were begun.
         seconds: Wall time of the whole slice.
+        overhead: Seconds of it that went into copies of state, whatever the number of messages.
         pid: Process that ran it.
     """
 
@@ -110,4 +111,5 @@ class Receipt:
     items: dict[str, Any] = field(default_factory=dict)
     costs: dict[int, tuple[int, float]] = field(default_factory=dict)
     seconds: float = 0.0
+    overhead: float = 0.0
     pid: int = 0

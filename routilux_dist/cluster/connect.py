@@ -16,9 +16,12 @@ from routilux_dist.cluster import hub, resources
 from routilux_dist.driver.session import OnNews, Opening, Session
 from routilux_dist.errors import ConnectError
 
-
 #: Seconds in which a cluster has to take a connection.
 KNOCK_SECONDS = 10.0
+
+
+#: What a Ray of our own is called in messages.
+LOCAL = "a local Ray"
 
 
 class _Shared:
@@ -101,15 +104,18 @@ def _init(address: str | None, max_workers: int | None, options: dict[str, Any])
     _ray_init(address, options)
 
 
-def _knock(where: str) -> None:
-    """Find out quickly that nobody listens at an address; Ray itself tries for a minute.
+def _knock(where: str) -> bool:
+    """Find out quickly whether somebody listens at an address; Ray itself tries for a minute.
+
+    Returns:
+        Whether it is an address that can be tried.
 
     Raises:
         ConnectError: The address does not answer.
     """
     host, _, port = where.removeprefix("ray://").rpartition(":")
     if not host or not port.isdigit():
-        return
+        return False
     try:
         socket.create_connection((host.strip("[]"), int(port)), timeout=KNOCK_SECONDS).close()
     except OSError as exc:
@@ -117,22 +123,25 @@ def _knock(where: str) -> None:
             f"nobody answers at {where} ({exc}). Start a cluster with `ray start --head`, correct address= or "
             f"RAY_ADDRESS, or leave address=None for a local one"
         ) from exc
+    return True
 
 
 def _ray_init(address: str | None, options: dict[str, Any]) -> None:
-    where = address or os.environ.get("RAY_ADDRESS") or "a local Ray"
-    _knock(where)
+    where = address or os.environ.get("RAY_ADDRESS") or LOCAL
+    listens = _knock(where)
     try:
         ray.init(address=address, **options)
-    except ray.exceptions.AuthenticationError as exc:
+    except (ray.exceptions.AuthenticationError, ConnectionError) as exc:
+        if not listens:
+            raise ConnectError(
+                f"cannot connect to {where}: {exc}. Start a cluster with `ray start --head`, correct address= or "
+                f"RAY_ADDRESS, or leave address=None for a local one"
+            ) from exc
+        # Something listens there. What keeps a process out is nearly always the token, and Ray says so on stderr only.
         raise ConnectError(
-            f"Ray at {where} wants a token: {exc}. Clusters use token authentication; set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN "
-            f"(or RAY_AUTH_TOKEN_PATH) to the cluster's token, which `ray get-auth-token` prints on its head node"
-        ) from exc
-    except ConnectionError as exc:
-        raise ConnectError(
-            f"no Ray cluster answers at {where}: {exc}. Start one with `ray start --head`, correct address= or RAY_ADDRESS, "
-            f"or leave address=None for a local one"
+            f"{where} listens but does not let this process in: {exc}. Clusters use token authentication: set "
+            f"RAY_AUTH_MODE=token and RAY_AUTH_TOKEN (or RAY_AUTH_TOKEN_PATH) to the cluster's token, which "
+            f"`ray get-auth-token` prints on its head node. If that is set, it may be no Ray, or another Ray version"
         ) from exc
     except RuntimeError as exc:
         if "ersion mismatch" not in str(exc):

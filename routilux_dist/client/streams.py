@@ -1,7 +1,7 @@
 """A stream: the items of one `flow.map`, in blocks, and the account of which are through.
 
-An item is *open* while it has messages anywhere; it starts with one. Receipts say which items' messages were consumed and which were
-sent on, in the order in which they were committed, so an item whose count reaches zero is through.
+An item is *open* while it has messages anywhere; it starts with one. Receipts say which items' messages were consumed
+and which were sent on, in the order in which they were committed, so an item whose count reaches zero is through.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import time
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterator
-from typing import Any, NamedTuple, Union
+from typing import Any, NamedTuple
 
 from routilux_dist.client import results
 from routilux_dist.client.worker import FlowWorker, new_id
@@ -21,6 +21,7 @@ from routilux_dist.driver.driver import Gone
 from routilux_dist.errors import ExecutionError, RoutiluxError
 from routilux_dist.plan.plan import PortPlan
 from routilux_dist.wire import codec
+from routilux_dist.wire.block import Rows
 from routilux_dist.wire.failure import Failure
 
 #: A block is posted at the latest this many seconds after its first item was taken.
@@ -30,10 +31,10 @@ MAX_BYTES = 128 << 20
 
 
 class Chunk(NamedTuple):
-    """Results of `count` neighbouring items from `first` on."""
+    """Results of `size` neighbouring items from `first` on."""
 
     first: int
-    count: int
+    size: int
     payloads: list[Any]
     #: What to raise when their turn comes.
     error: BaseException | None = None
@@ -55,7 +56,7 @@ class Stream:
         self._worker, self._port, self._source = worker, port, source
         self._buffersize, self._ordered, self._on_error, self._deadline = buffersize, ordered, on_error, deadline
         self._job = new_id("map")
-        self._inbox: queue.SimpleQueue[Union[Deliver, Report, Gone]] = queue.SimpleQueue()
+        self._inbox: queue.SimpleQueue[Deliver | Report | Gone] = queue.SimpleQueue()
         #: Items taken from the source, and items whose results were consumed.
         self._taken = self._consumed = 0
         self._exhausted = False
@@ -65,7 +66,7 @@ class Stream:
         #: Extra open messages by item; an item that is not here has just its first one.
         self._open: dict[int, int] = {}
         #: What came of open items so far.
-        self._partial: dict[int, list[Any]] = {}
+        self._partial: dict[int, list[tuple[Any, Any]]] = {}
         self._failed: dict[int, Failure] = {}
         #: The items themselves, where an error has to name them.
         self._items: dict[int, Any] = {}
@@ -86,7 +87,7 @@ class Stream:
                     if chunk.error is not None:
                         raise chunk.error
                     yield from chunk.payloads
-                    self._consumed += chunk.count
+                    self._consumed += chunk.size
                     if not self._inbox.empty():
                         break  # keep the workers fed while a long row of results is consumed
                 if self._exhausted and self._consumed == self._taken:
@@ -143,7 +144,14 @@ class Stream:
         self._bytes += block.nbytes
         self._sent[first] = block.nbytes
         self._worker.session.post(
-            Posted(job=self._job, blocks=(block,), last=False, stream=True, client=self._worker.client_id)
+            Posted(
+                job=self._job,
+                blocks=(block,),
+                last=False,
+                stream=True,
+                ordered=self._ordered,
+                client=self._worker.client_id,
+            )
         )
 
     # ---- taking in -----------------------------------------------------------------------------------------------
@@ -160,59 +168,58 @@ class Stream:
             self._absorb(self._inbox.get())
 
     def _absorb(self, news: Deliver | Report | Gone) -> None:
-        if isinstance(news, Gone):
-            raise ExecutionError(f"flow.map lost its coordinator: {news.reason}")
-        if isinstance(news, Report):
-            if news.failure is not None:
-                raise results.job_error(self._worker.flow, self._job, news.failure)
-            raise RoutiluxError(f"flow.map: the running flow ended its stream: {news.status}")
+        if not isinstance(news, Deliver):
+            raise self._ended(news)
         ranges, singles, added = news.items or ((), (), ())
         for letter in news.letters:
             if letter.failure.item is not None and letter.failure.strategy == "stop":
                 self._fail(letter.failure)
-        blocks = self._worker.fetch(news.outputs)
+        outputs = [codec.unpack(block.body) for block in self._worker.fetch(news.outputs)]
         for first, _ in ranges:
             self._bytes -= self._sent.pop(first, 0)
-        if not (self._open or added or singles or self._failed):
-            self._absorb_whole(ranges, blocks)
-            return
+        if self._open or added or singles or self._failed:
+            self._absorb_parts(outputs, ranges, singles, added)
+        elif ranges:
+            self._absorb_whole(outputs, ranges)
+
+    def _ended(self, news: Report | Gone) -> RoutiluxError:
+        """Return what to raise when the stream ends before its time."""
+        if isinstance(news, Gone):
+            return ExecutionError(f"flow.map lost its coordinator: {news.reason}")
+        if news.failure is not None:
+            return results.job_error(self._worker.flow, self._job, news.failure)
+        return RoutiluxError(f"flow.map: the running flow ended its stream: {news.status}")
+
+    def _absorb_whole(self, outputs: list[Rows], ranges: Any) -> None:
+        """The usual case: every item of the receipt was begun and ended in it."""
+        if not self._ordered:
+            payloads = outputs[0].payloads if len(outputs) == 1 else [p for rows in outputs for p in rows.payloads]
+            self._ready.append(Chunk(-1, sum(count for _, count in ranges), payloads))
+        else:
+            marks, payloads = _sorted(outputs)
+            for first, count in ranges:
+                low, high = bisect_left(marks, (first,)), bisect_left(marks, (first + count,))
+                self._later[first] = Chunk(first, count, payloads[low:high])
+            self._release()
+        if self._items:
+            for first, count in ranges:
+                for item in range(first, first + count):
+                    self._items.pop(item, None)
+
+    def _absorb_parts(self, outputs: list[Rows], ranges: Any, singles: Any, added: Any) -> None:
+        """Some items have messages elsewhere: keep account of each."""
         for item in added:
             self._open[item] = self._open.get(item, 0) + 1
-        for output in blocks:
-            payloads, items = codec.unpack(output.body)
-            for item, payload in zip(items, payloads):  # type: ignore[arg-type]
-                self._partial.setdefault(item, []).append(payload)
+        for payloads, marks in outputs:
+            assert isinstance(marks, list), "outputs of a stream are marked one by one"
+            for mark, payload in zip(marks, payloads):
+                item = mark if isinstance(mark, int) else mark[0]
+                self._partial.setdefault(item, []).append((mark, payload))
         for item in singles:
             self._less(item)
         for first, count in ranges:
             for item in range(first, first + count):
                 self._less(item)
-
-    def _absorb_whole(self, ranges: Any, blocks: list[Any]) -> None:
-        """The usual case: every item of the receipt was begun and ended in it."""
-        if not ranges:
-            return
-        opened = [codec.unpack(block.body) for block in blocks]
-        if not self._ordered:
-            payloads = opened[0].payloads if len(opened) == 1 else [p for rows in opened for p in rows.payloads]
-            self._ready.append(Chunk(-1, sum(count for _, count in ranges), payloads))
-            self._forget_items(ranges)
-            return
-        for first, count in ranges:
-            if len(opened) == 1:
-                low, high = bisect_left(opened[0].items, first), bisect_left(opened[0].items, first + count)
-                payloads = opened[0].payloads[low:high]
-            else:
-                payloads = _interleave(opened, first, count)
-            self._later[first] = Chunk(first, count, payloads)
-        self._forget_items(ranges)
-        self._release()
-
-    def _forget_items(self, ranges: Any) -> None:
-        if self._items:
-            for first, count in ranges:
-                for item in range(first, first + count):
-                    self._items.pop(item, None)
 
     def _less(self, item: int) -> None:
         """One message of an item was consumed."""
@@ -221,7 +228,10 @@ class Stream:
             self._open[item] = extra - 1
             return
         self._open.pop(item, None)
-        payloads = self._partial.pop(item, [])
+        partial = self._partial.pop(item, [])
+        if self._ordered:
+            partial.sort(key=lambda marked: marked[0])
+        payloads = [payload for _, payload in partial]
         failure = self._failed.pop(item, None)
         error = None
         if failure is not None:
@@ -237,7 +247,7 @@ class Stream:
             self._later.clear()
         while (chunk := self._later.pop(self._next, None)) is not None:
             self._ready.append(chunk)
-            self._next += chunk.count
+            self._next += chunk.size
 
     def _fail(self, failure: Failure) -> None:
         assert failure.item is not None
@@ -246,12 +256,10 @@ class Stream:
         self._failed[failure.item] = failure
 
 
-def _interleave(opened: list[Any], first: int, count: int) -> list[Any]:
-    """Return payloads of several outputs in the order of their items."""
-    by_item: dict[int, list[Any]] = {}
-    for rows in opened:
-        for item, payload in zip(rows.items, rows.payloads):
-            if first <= item < first + count:
-                by_item.setdefault(item, []).append(payload)
-    return [payload for item in sorted(by_item) for payload in by_item[item]]
-
+def _sorted(outputs: list[Rows]) -> tuple[list[Any], list[Any]]:
+    """Return the marks of an ordered stream's outputs, in order, and their payloads."""
+    marks = [mark for rows in outputs for mark in rows.items or ()]  # type: ignore[union-attr]
+    payloads = [payload for rows in outputs for payload in rows.payloads]
+    # One pass where they are in order already, as they are unless an item has several outputs or routines are async.
+    order = sorted(range(len(marks)), key=marks.__getitem__)
+    return [marks[n] for n in order], [payloads[n] for n in order]

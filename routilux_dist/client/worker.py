@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import secrets
 import threading
 import time
@@ -234,12 +235,10 @@ class FlowWorker:
             jobs, streams = list(self._jobs.values()), list(self._streams.values())
             self._jobs.clear()
         for job in jobs:
-            if not job.done():
-                job.set_exception(
-                    ExecutionError(
-                        f"job {job.job_id!r} of flow {self.flow!r} ended with its coordinator: {gone.reason}"
-                    )
-                )
+            error = ExecutionError(f"job {job.job_id!r} of flow {self.flow!r} ended with its coordinator: {gone.reason}")
+            # Its report may have arrived meanwhile: then that is how it ended.
+            with contextlib.suppress(concurrent.futures.InvalidStateError):
+                job.set_exception(error)
         for stream in streams:
             stream(gone)
 

@@ -196,7 +196,7 @@ def _apart(machine: Machine, lane: Lane) -> AbstractSet[int]:
 
 
 def _note(job: Job) -> JobNote:
-    return JobNote(job.metadata, job.correlation_id, job.stream, job.data or None)
+    return JobNote(job.metadata, job.correlation_id, job.stream, job.ordered, job.data or None)
 
 
 def _budget(machine: Machine, lane: Lane) -> float:

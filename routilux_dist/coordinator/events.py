@@ -22,6 +22,7 @@ class Posted:
         last: Whether no more will come, so that the job may end.
         must_exist: Refuse instead of making the job.
         stream: Whether results are delivered as they come, item by item (`flow.map`).
+        ordered: Whether the results of one item keep their order; for streams.
         client: Who is told of the job's end and outputs.
         metadata, correlation_id: As given by the user; `metadata` may be encoded.
     """
@@ -31,6 +32,7 @@ class Posted:
     last: bool = True
     must_exist: bool = False
     stream: bool = False
+    ordered: bool = False
     client: str = ""
     metadata: Any = None
     correlation_id: str | None = None

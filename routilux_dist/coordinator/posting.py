@@ -39,6 +39,7 @@ def _create(machine: Machine, event: Posted) -> Job:
         id=event.job,
         client=event.client,
         stream=event.stream,
+        ordered=event.ordered,
         metadata=event.metadata,
         correlation_id=event.correlation_id,
         created=machine.now,

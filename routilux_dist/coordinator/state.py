@@ -97,6 +97,7 @@ class Job:
     id: str
     client: str
     stream: bool
+    ordered: bool
     metadata: Any
     correlation_id: str | None
     created: float

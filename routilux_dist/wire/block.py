@@ -8,8 +8,12 @@ from __future__ import annotations
 import pickle
 from typing import Any, NamedTuple
 
-#: Item numbers of a stream's messages: None (no stream), the number of the first row of consecutive items, or one per row.
-Items = None | int | list[int]
+#: Where a message of a stream belongs: the number of its item; in an ordered stream followed by its place among the messages of
+#: that item, one number for each slice it has passed.
+Mark = int | tuple[int, ...]
+
+#: Marks of a block's messages: None (no stream), the number of the first row of consecutive items, or one mark per row.
+Items = None | int | list[Mark]
 
 
 class Rows(NamedTuple):

@@ -16,8 +16,9 @@ class JobNote(NamedTuple):
 
     metadata: Any = None
     correlation_id: str | None = None
-    #: Whether every entry message is an item of its own (`flow.map`).
+    #: Whether every entry message is an item of its own (`flow.map`), and whether results of an item keep their order.
     stream: bool = False
+    ordered: bool = False
     #: Job data as committed: key -> (reducer, value).
     data: Mapping[str, tuple[str, Any]] | None = None
 

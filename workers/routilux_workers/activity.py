@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from routilux_dist.errors import ConfigurationError, ValidationError
 from routilux_dist.flow import naming
 from routilux_dist.wire import codec, reducing
-from routilux_dist.wire.block import Block, Packed
+from routilux_dist.wire.block import Block, Items, Mark, Packed
 from routilux_dist.wire.slices import JobNote, Receipt
 
 if TYPE_CHECKING:
@@ -36,8 +36,10 @@ class Activity:
         "note",
         "ordinal",
         "origin",
+        "path",
         "receipt",
         "row",
+        "sequence",
         "step",
         "traces",
         "writes",
@@ -56,6 +58,9 @@ class Activity:
         #: Number of the activation within the tree of its entry row.
         self.ordinal = 0
         self.item: int | None = None
+        #: In an ordered stream: mark of the entry row, and number of the next message that leaves its tree here.
+        self.path: tuple[int, ...] | None = None
+        self.sequence = 0
         self.step: Step
         #: Hops of the messages that this activation emits.
         self.depth = 0
@@ -70,8 +75,28 @@ class Activity:
         """Turn to the messages of a block."""
         self.block_id, self.job_id, self.note = block_id, block.job, note
         self.attempt, self.origin = block.attempt, block.origin
-        self.item = None
+        self.item = self.path = None
         self.row = self.ordinal = 0
+
+    def turn_to(self, row: int, items: Items) -> None:
+        """Turn to a row of the block."""
+        self.row = row
+        self.ordinal = self.sequence = 0
+        if items is None:
+            return
+        mark = items + row if isinstance(items, int) else items[row]
+        if isinstance(mark, tuple):
+            self.item, self.path = mark[0], mark
+        else:
+            self.item, self.path = mark, (mark,) if self.note.ordered else None
+
+    def mark(self) -> Mark:
+        """Return the mark of a message of this stream that leaves the slice."""
+        if self.path is None:
+            assert self.item is not None
+            return self.item
+        self.sequence += 1
+        return (*self.path, self.sequence)
 
     def drop(self) -> None:
         """Forget what the activation did."""

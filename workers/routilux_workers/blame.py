@@ -121,7 +121,7 @@ class _Case:
             port, content = self.routine.logic_port, self.joined
         elif step.control:
             port, rows, content = self.routine.finish_port, 0, (self.payload.key,)
-        items = None if activity.item is None else [activity.item]
+        items = None if activity.item is None else [activity.mark()]
         try:
             nbytes, body = host.packer.body([content], items)
         except Exception:  # cannot leave the process: keep what can be shown of it

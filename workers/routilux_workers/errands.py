@@ -50,9 +50,8 @@ async def _run_block(host: Host, block_id: int, block: Block, running: set[async
             await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
         if (row and perf_counter() >= host.deadline) or block.job in host.receipt.stopped:
             break
-        activity = _activity(host, block_id, block, row)
-        if items is not None:
-            activity.item = items + row if isinstance(items, int) else items[row]
+        activity = _activity(host, block_id, block)
+        activity.turn_to(row, items)
         task = asyncio.ensure_future(_tree(host, activity, step, payload, block.hops))
         running.add(task)
         task.add_done_callback(running.discard)
@@ -64,11 +63,10 @@ async def _run_block(host: Host, block_id: int, block: Block, running: set[async
     host.receipt.costs[block.port] = (before[0] + begun, before[1] + perf_counter() - started)
 
 
-def _activity(host: Host, block_id: int, block: Block, row: int) -> Activity:
+def _activity(host: Host, block_id: int, block: Block) -> Activity:
     activity = Activity(host.plan.flow, host.activity.is_cancelled)
     activity.receipt = host.receipt
     activity.enter(block_id, block, host.note(block.job))
-    activity.row = row
     return activity
 
 

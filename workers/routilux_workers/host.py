@@ -14,7 +14,7 @@ from routilux_dist.flow.context import ACTIVITY
 from routilux_dist.flow.handling import ErrorHandler
 from routilux_dist.flow.routine import Phase, Routine
 from routilux_dist.plan.plan import GroupKind, Plan, PortKind
-from routilux_dist.wire.block import Block, Items
+from routilux_dist.wire.block import Block, Items, Mark
 from routilux_dist.wire.failure import Failure, Letter
 from routilux_dist.wire.slices import JobNote, Receipt, Slice, Tally
 from routilux_workers import errands, faults, trees
@@ -224,7 +224,7 @@ class Host:
         last.payloads.append(payload)
         last.hops = max(last.hops, hops)
         if activity.item is not None:
-            last.items.append(activity.item)
+            last.items.append(activity.mark())
         self.spilled += 1
 
     def repeat_ending(self, job: str) -> None:
@@ -242,14 +242,14 @@ class Host:
         if isinstance(items, int):
             ranges.append((items, rows))
         else:
-            singles.extend(items[:rows])
+            singles.extend(_numbers(items[:rows]))
 
     def give_back(self, block: Block, payloads: list[Any], items: Items, rows: int) -> None:
         """Give back the messages of a block from row `rows` on."""
         pile = Pile(block.job, block.port, block.partition, block.entry)
         pile.payloads = payloads[rows:]
         if items is not None:
-            pile.items = list(range(items + rows, items + len(payloads))) if isinstance(items, int) else items[rows:]
+            pile.items = [*range(items + rows, items + len(payloads))] if isinstance(items, int) else items[rows:]
         pile.hops = block.hops
         self.spills.append(pile)
 
@@ -273,7 +273,7 @@ class Host:
 
     def _added(self, pile: Pile) -> None:
         if pile.items:
-            self.receipt.items.setdefault(pile.job, ([], [], []))[2].extend(pile.items)
+            self.receipt.items.setdefault(pile.job, ([], [], []))[2].extend(_numbers(pile.items))
 
     def _cut(self, pile: Pile) -> list[Block]:
         rows = self.slice.block_rows.get(pile.port)
@@ -297,7 +297,7 @@ class Host:
                 f"{' or '.join(senders)} emitted {shown}, which cannot leave the process: {exc}; "
                 f"emit plain data, or what is needed to make it again"
             )
-            item = pile.items[row] if pile.items else None
+            item = _numbers([pile.items[row]])[0] if pile.items else None
             routine, _, event = senders[0].partition(".")
             failure = faults.failure(error, pile.job, routine, event, kind="serialization", item=item)
             # Nothing of it can be kept, so this letter cannot be posted again: it has no rows.
@@ -312,3 +312,8 @@ class Host:
         keep = [row for row in range(len(pile.payloads)) if row not in bad]
         pile.items = [pile.items[row] for row in keep] if pile.items else []
         pile.payloads = [pile.payloads[row] for row in keep]
+
+
+def _numbers(marks: list[Mark]) -> list[int]:
+    """Return the item numbers of marks."""
+    return [mark if isinstance(mark, int) else mark[0] for mark in marks]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from routilux_dist.errors import SerializationError
 from routilux_dist.flow.state import Key, key_of, partition_of
 from routilux_dist.wire import codec
-from routilux_dist.wire.block import Block, Items, Rows
+from routilux_dist.wire.block import Block, Items, Mark, Rows
 
 if TYPE_CHECKING:
     from routilux_workers.activity import Activity
@@ -23,7 +23,7 @@ class Pile:
     def __init__(self, job: str, port: int, partition: int, entry: bool = False) -> None:
         self.job, self.port, self.partition, self.entry = job, port, partition, entry
         self.payloads: list[Any] = []
-        self.items: list[int] = []
+        self.items: list[Mark] = []
         self.hops = 0
 
 
@@ -47,7 +47,7 @@ class Outbox:
         pile = self.pile
         pile.payloads.append(payload)
         if activity.item is not None:
-            pile.items.append(activity.item)
+            pile.items.append(activity.mark())
         if hops > pile.hops:
             pile.hops = hops
 
@@ -101,7 +101,7 @@ class KeyedOutbox(Outbox):
         pile = self._pile((activity.job_id, partition), activity.job_id, partition)
         pile.payloads.append(payload)
         if activity.item is not None:
-            pile.items.append(activity.item)
+            pile.items.append(activity.mark())
         if hops > pile.hops:
             pile.hops = hops
 
@@ -134,7 +134,7 @@ class Packer:
             part_items = (items[start : start + rows] if len(items) > rows else items) if items else None
             yield from self._blocks(pile, part, part_items)
 
-    def _blocks(self, pile: Pile, payloads: list[Any], items: list[int] | None) -> Iterator[Block]:
+    def _blocks(self, pile: Pile, payloads: list[Any], items: list[Mark] | None) -> Iterator[Block]:
         if not self.packed:
             yield self._block(pile, len(payloads), 0, Rows(payloads, items))
             return

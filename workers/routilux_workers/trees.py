@@ -66,11 +66,8 @@ def _run_block(host: Host, block: Block) -> int:
     stopped = host.receipt.stopped
     row = 0
     for row, payload in enumerate(payloads):
-        activity.row = row
-        activity.ordinal = 0
+        activity.turn_to(row, items)
         activity.attempt = attempt
-        if items is not None:
-            activity.item = items + row if isinstance(items, int) else items[row]
         late = _drain(host, queue, (step, payload, hops))
         if late or block.job in stopped:
             break
@@ -138,9 +135,11 @@ def _drain(host: Host, queue: deque[Message], first: Message | None) -> bool:  #
 
 def _sort_out(host: Host, queue: deque[Message], apart: AbstractSet[int]) -> None:
     """Give back those of several messages that other workers should share; queue the others."""
-    stay = []
-    for message in host.activity.local:
-        if message[0].port in apart:
+    local, stay = host.activity.local, []
+    # Siblings of an ordered stream leave together, or what leaves would be numbered before what runs here.
+    together = host.activity.path is not None and any(message[0].port in apart for message in local)
+    for message in local:
+        if together or message[0].port in apart:
             host.spill(*message)
         else:
             stay.append(message)

@@ -6,6 +6,7 @@ import contextlib
 import io
 import re
 import shlex
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,6 +25,7 @@ PAGES = ("README.md", "docs/guide.md")
 def _shut_down() -> Iterator[None]:
     yield
     rd.shutdown()
+    sys.modules.pop("flows", None)  # other tests have files of that name too
 
 
 @pytest.mark.parametrize("page", PAGES)

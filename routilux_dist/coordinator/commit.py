@@ -60,8 +60,8 @@ def _land(machine: Machine, flight: Flight, untouched: set[int]) -> dict[str, Jo
     """Take the slice's blocks out of the air; return the living jobs they belong to."""
     jobs: dict[str, Job] = {}
     for number, block in flight.blocks.items():
-        job = jobs.get(block.job) or machine.jobs.get(block.job)
-        if job is None:
+        job = flight.jobs[block.job]
+        if not job.alive:
             continue  # it ended while the slice was out: discarded then
         jobs[block.job] = job
         job.blocks -= 1

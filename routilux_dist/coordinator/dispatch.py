@@ -158,8 +158,9 @@ def _block_seconds(machine: Machine, block: Block) -> float | None:
 
 def _send(machine: Machine, lane: Lane, taken: list[Queued]) -> None:
     notes: dict[str, JobNote] = {}
+    jobs: dict[str, Job] = {}
     for _, block in taken:
-        job = machine.jobs[block.job]
+        job = jobs[block.job] = machine.jobs[block.job]
         job.pending -= block.rows
         job.flying += block.rows
         if block.entry:
@@ -185,7 +186,7 @@ def _send(machine: Machine, lane: Lane, taken: list[Queued]) -> None:
     )
     lane.forget.clear()
     lane.flying += 1
-    machine.flights[work.id] = Flight(work, lane, dict(work.blocks), machine.now)
+    machine.flights[work.id] = Flight(work, lane, dict(work.blocks), jobs, machine.now)
     machine.order(Dispatch(work))
 
 

@@ -99,8 +99,8 @@ def _discard(machine: Machine, job: Job) -> None:
     job.pending = job.flying = job.blocks = 0
     job.sleeping.clear()
     for slice_id, flight in machine.flights.items():
-        mine = any(block.job == job.id for block in flight.blocks.values())
-        if mine and not any(b.job != job.id and b.job in machine.jobs for b in flight.blocks.values()):
+        mine = flight.jobs.get(job.id) is job
+        if mine and not any(other.alive and other is not job for other in flight.jobs.values()):
             abort(machine, slice_id, force=False)
 
 
@@ -156,9 +156,9 @@ def _end(machine: Machine, job: Job, status: JobStatus) -> None:
 def time_out(machine: Machine, job_id: str) -> None:
     """A job's time is up."""
     job = machine.jobs.get(job_id)
-    if job is None:
-        return
     seconds = machine.plan.limits.execution_timeout
+    if job is None or seconds is None or machine.now < job.created + seconds:
+        return  # it has ended, and so has the name: this is another job
     fail(
         machine,
         job,

@@ -61,6 +61,8 @@ def counted(machine: Machine) -> list[str]:
             faults.append(f"lane {lane.group.name}/{lane.partition}: flying {lane.flying} != {out}")
     for flight in machine.flights.values():
         for block in flight.blocks.values():
+            if flight.jobs[block.job] is not machine.jobs.get(block.job):
+                continue  # of a job that has ended
             blocks[block.job] += 1
             flying[block.job] += block.rows
     for job_id, state in machine.jobs.items():

@@ -134,6 +134,8 @@ class Machine:
 
     def learn(self, port: int, rows: int, seconds: float) -> None:
         """Take in how long messages of a port took; advise producers when it changes what they should do."""
+        if rows <= 0:  # a slice that was stopped before its first message
+            return
         cost = self.costs.get(port)
         if cost is None:
             cost = self.costs[port] = Cost()

@@ -67,6 +67,8 @@ class Flight:
     slice: Slice
     lane: Lane
     blocks: dict[int, Block]
+    #: Its jobs: after one has ended, its id may be that of another.
+    jobs: dict[str, Job]
     since: float
     attempt: int = 1
     #: Whether nobody wants it any more.

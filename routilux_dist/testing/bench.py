@@ -13,6 +13,7 @@ from routilux_dist.coordinator.machine import Machine
 from routilux_dist.coordinator.state import Job
 from routilux_dist.flow.model import FlowModel
 from routilux_dist.flow.routine import replica
+from routilux_dist.flow.state import partition_of
 from routilux_dist.plan.plan import GroupKind, Plan, PortKind
 from routilux_dist.plan.tuning import Tuning
 from routilux_dist.testing.clock import FakeClock
@@ -84,11 +85,15 @@ class Bench:
                 self.told.append(command)
         return commands
 
-    def post(self, job: str, path: str, rows: int = 1, *, partition: int = 0, nbytes: int = 0, **fields: Any) -> None:
+    def post(
+        self, job: str, path: str, rows: int = 1, *, partition: int | None = None, nbytes: int = 0, **fields: Any
+    ) -> None:
         """Post one block of messages 0, 1, … to "routine.slot"; `fields` are those of `Posted`."""
         stream = fields.get("stream", False)
         body = Rows(list(range(rows)), 0 if stream else None)
-        block = Block(job, self.port(path), partition, rows, nbytes, 1, 0, True, "", body)
+        port = self.port(path)
+        home = partition if partition is not None else self.home(port, job)
+        block = Block(job, port, home, rows, nbytes, 1, 0, True, "", body)
         self.feed(Posted(job=job, blocks=(block,), client="client", **fields))
 
     def ask(self, job: str, action: str, reason: str = "") -> None:
@@ -170,7 +175,10 @@ class Bench:
         first = next(block for block in blocks if block.job == owner)
         tally = receipt.tallies[owner]
         for path, rows in (emit or {}).items():
-            receipt.blocks.append(first._replace(port=self.port(path), rows=rows, entry=False, body=_rows(rows)))
+            port = self.port(path)
+            receipt.blocks.append(
+                first._replace(port=port, partition=self.home(port, owner), rows=rows, entry=False, body=_rows(rows))
+            )
             tally.emitted += rows
         for path, rows in (output or {}).items():
             receipt.outputs.append(first._replace(port=self.port(path), rows=rows, entry=False, body=_rows(rows)))
@@ -195,7 +203,8 @@ class Bench:
     def _flush(self, receipt: Receipt, block: Block) -> None:
         port = self.plan.ports[block.port]
         routine = self.plan.routines[port.routine]
-        counts = self.job(block.job).counts.get(routine.index)
+        job = self.machine.find(block.job)
+        counts = None if job is None else job.counts.get(routine.index)
         if port.kind is PortKind.FINISH and routine.flushes and counts is not None:
             receipt.tallies[block.job].waiting[routine.index] = -counts.waiting
 
@@ -209,6 +218,10 @@ class Bench:
     def port(self, path: str) -> int:
         """Return the number of a port, such as "a.input", "a.output", "total.(finish)"."""
         return next(port.index for port in self.plan.ports if port.path == path)
+
+    def home(self, port: int, job: str) -> int:
+        """Return the partition of a job's messages for a port, where state is not keyed."""
+        return partition_of(job, self.machine.partitions.get(self.plan.ports[port].group, 1))
 
     def job(self, job: str) -> Job:
         """Return a job, alive or remembered."""

@@ -1,0 +1,174 @@
+"""Whatever happens in whatever order, the machine's invariants hold, and jobs that may end do end."""
+
+from __future__ import annotations
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+import routilux_dist as rd
+from routilux_dist.coordinator.commands import Report
+from routilux_dist.coordinator.events import CapacityChanged, RetryAsked
+from routilux_dist.plan.tuning import Tuning
+from routilux_dist.testing import Bench
+
+JOBS = st.sampled_from(["j1", "j2", "j3"])
+TERMINAL = ("completed", "failed", "cancelled")
+
+
+class Total(rd.Routine):
+    def setup(self) -> None:
+        self.add_slot("input")
+        self.add_event("output")
+        self.add_state(total=0)
+
+    def logic(self, x: int) -> None:
+        self.state["total"] += x
+
+    def finish(self) -> None:
+        self.emit("output", self.state["total"])
+
+
+class Batches(Total):
+    def setup(self) -> None:
+        self.add_slot("input")
+        self.add_event("output")
+        self.set_activation_policy(rd.batch(3, timeout=2))
+
+
+def flow(mode: str, **limits: object) -> rd.Flow:
+    made = rd.Flow("machine", execution_mode=mode, **limits)
+    made.add_routine(lambda x: x, "a")
+    made.add_routine(lambda x: x, "b")
+    made.add_routine(Total(), "total")
+    made.add_routine(Batches(), "batches")
+    made.connect("a.output", "b.input")
+    made.connect("b.output", "total.input")
+    made.connect("total.output", "batches.input")
+    made.connect("batches.output", "total.input")  # two endings in one cycle
+    return made
+
+
+class AnyOrder(RuleBasedStateMachine):
+    """Events of any kind, as a driver could feed them."""
+
+    @initialize(
+        mode=st.sampled_from(["distributed", "sequential"]),
+        workers=st.integers(1, 3),
+        lookahead=st.booleans(),
+        limits=st.sampled_from([{}, {"max_messages": 25}, {"execution_timeout": 30.0}, {"no_progress_timeout": 5.0}]),
+        door=st.sampled_from([2, 4096]),
+    )
+    def begin(self, mode: str, workers: int, lookahead: bool, limits: dict[str, object], door: int) -> None:
+        tuning = Tuning(max_pending_blocks=door)
+        self.bench = Bench(flow(mode, **limits), workers=workers, lookahead=lookahead, tuning=tuning)
+
+    def some_slice(self, number: int):
+        slices = list(self.bench.slices.values())
+        return slices[number % len(slices)]
+
+    @rule(job=JOBS, rows=st.integers(1, 4), last=st.booleans(), slot=st.sampled_from(["a.input", "total.input"]))
+    def post(self, job: str, rows: int, last: bool, slot: str) -> None:
+        self.bench.post(job, slot, rows, last=last)
+
+    @precondition(lambda self: self.bench.slices)
+    @rule(
+        number=st.integers(0, 9),
+        emit=st.dictionaries(
+            st.sampled_from(["b.input", "total.input", "batches.input"]), st.integers(1, 3), max_size=2
+        ),
+        given_back=st.integers(0, 2),
+        dead=st.integers(0, 1),
+        seconds=st.sampled_from([0.0, 0.001, 1.0]),
+    )
+    def finish(self, number: int, emit: dict[str, int], given_back: int, dead: int, seconds: float) -> None:
+        work = self.some_slice(number)
+        first = work.blocks[0][1]
+        left = min(given_back, max(0, first.rows - 1))
+        self.bench.finish(
+            work,
+            emit=emit,
+            left=left,
+            dead=min(dead, first.rows - left),
+            seconds=seconds,
+        )
+
+    @precondition(lambda self: self.bench.slices)
+    @rule(number=st.integers(0, 9), delay=st.sampled_from([0.0, 1.0]))
+    def finish_with_a_retry(self, number: int, delay: float) -> None:
+        work = self.some_slice(number)
+        if work.blocks[0][1].rows:
+            self.bench.finish(work, retry=(delay, 1))
+
+    @precondition(lambda self: self.bench.slices)
+    @rule(number=st.integers(0, 9))
+    def finish_without_the_last_blocks(self, number: int) -> None:
+        work = self.some_slice(number)
+        self.bench.finish(work, untouched=[n for n, _ in work.blocks[1:]])
+
+    @precondition(lambda self: self.bench.slices)
+    @rule(number=st.integers(0, 9))
+    def finish_with_waiting_messages(self, number: int) -> None:
+        work = self.some_slice(number)
+        wake = (work.blocks[0][1].job, self.bench.port("batches.(wake)"), 2.0)
+        self.bench.finish(work, wakes=[wake], waiting={"batches": 1})
+
+    @precondition(lambda self: self.bench.slices)
+    @rule(number=st.integers(0, 9))
+    def stop(self, number: int) -> None:
+        self.bench.finish(self.some_slice(number), stop="no")
+
+    @precondition(lambda self: self.bench.slices)
+    @rule(number=st.integers(0, 9), innocent=st.booleans())
+    def lose(self, number: int, innocent: bool) -> None:
+        self.bench.lose(self.some_slice(number), innocent=innocent)
+
+    @rule(job=JOBS, action=st.sampled_from(["pause", "resume", "cancel", "close", "release"]))
+    def ask(self, job: str, action: str) -> None:
+        self.bench.ask(job, action)
+
+    @rule(job=JOBS)
+    def retry_dead_letters(self, job: str) -> None:
+        self.bench.feed(RetryAsked(job))
+
+    @rule(workers=st.integers(1, 4))
+    def resize(self, workers: int) -> None:
+        self.bench.feed(CapacityChanged(workers))
+
+    @rule(seconds=st.sampled_from([0.1, 1.0, 10.0]))
+    def tick(self, seconds: float) -> None:
+        self.bench.tick(seconds)
+
+    @invariant()
+    def one_report_for_each_end(self) -> None:
+        if not hasattr(self, "bench"):
+            return
+        reports = [r.job for r in self.bench.of(Report)]
+        ended = [j for j in self.bench.machine.ended]
+        assert set(ended) <= set(reports)
+
+    def teardown(self) -> None:
+        """Let everything go on: every job has to end."""
+        if not hasattr(self, "bench"):
+            return
+        for job in list(self.bench.machine.jobs):
+            self.bench.ask(job, "close")
+            self.bench.ask(job, "resume")
+        for _ in range(50):
+            self.bench.run_out()
+            if not self.bench.machine.jobs:
+                break
+            self.bench.tick(1.0)
+        left = {j.id: (str(j.status), j.blocks, j.stage) for j in self.bench.machine.jobs.values()}
+        assert not left, f"jobs that never end: {left}"
+        machine = self.bench.machine
+        assert machine.door_open
+        assert (machine.door_blocks, machine.door_bytes) == (0, 0)
+        assert not any(lane.queues or lane.flying for lane in machine.lanes.values())
+        assert all(str(job.status) in TERMINAL for job in machine.ended.values())
+
+
+TestAnyOrder = AnyOrder.TestCase
+TestAnyOrder.settings = settings(
+    max_examples=200, stateful_step_count=40, deadline=None, derandomize=True, database=None
+)

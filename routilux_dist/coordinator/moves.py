@@ -38,3 +38,12 @@ def move(job: Job, to: JobStatus) -> None:
     if (job.status, to) not in MOVES:
         raise InternalError(f"job {job.id!r} cannot move from {job.status} to {to}")
     job.status = to
+
+
+def to_mermaid() -> str:
+    """Return the table as a Mermaid state diagram."""
+    rank = {status: place for place, status in enumerate(JobStatus)}
+    pairs = sorted(MOVES, key=lambda pair: (rank[pair[0]], rank[pair[1]]))
+    arrows = [f"    {before} --> {after}" for before, after in pairs]
+    ends = [f"    {status} --> [*]" for status in JobStatus if status.is_terminal]
+    return "\n".join(["stateDiagram-v2", f"    [*] --> {JobStatus.PENDING}", *arrows, *ends])

@@ -143,9 +143,7 @@ class AnyOrder(RuleBasedStateMachine):
     def one_report_for_each_end(self) -> None:
         if not hasattr(self, "bench"):
             return
-        reports = [r.job for r in self.bench.of(Report)]
-        ended = [j for j in self.bench.machine.ended]
-        assert set(ended) <= set(reports)
+        assert set(self.bench.machine.ended) <= {report.job for report in self.bench.of(Report)}
 
     def teardown(self) -> None:
         """Let everything go on: every job has to end."""

@@ -1,0 +1,183 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+import routilux_dist as rd
+from routilux_dist.coordinator import dispatch
+from routilux_dist.coordinator.events import CapacityChanged
+from routilux_dist.plan.tuning import Tuning
+from routilux_dist.testing import Bench
+from tests.unit.coordinator.conftest import chain, summing
+
+Build = Callable[..., Bench]
+
+
+def sizes(one: Bench) -> list[int]:
+    return [sum(block.rows for _, block in work.blocks) for work in one.slices.values()]
+
+
+def priced(one: Bench, seconds: float, path: str = "a.input") -> Bench:
+    """Teach the bench what messages of a port cost."""
+    one.machine.learn(one.port(path), 1, seconds)
+    return one
+
+
+def test_a_block_of_unknown_cost_goes_alone(bench: Build) -> None:
+    one = bench(workers=1)
+    for _ in range(3):
+        one.post("j", "a.input", 5, last=False)
+    assert sizes(one) == [5]
+    one.finish()
+    assert sizes(one) == [5]
+    one.finish(seconds=0.005)
+    assert sizes(one) == [5]
+
+
+def test_known_blocks_fill_a_slice(bench: Build) -> None:
+    one = priced(bench(workers=1, tuning=Tuning(slice_seconds=0.1)), 0.01)
+    one.post("first", "a.input", 1)
+    for _ in range(8):
+        one.post("j", "a.input", 2, last=False)
+    one.finish()
+    # Sixteen messages of 10 ms wait for one worker: half of that is below 100 ms.
+    assert sizes(one) == [8]
+
+
+def test_slices_shrink_towards_the_end(bench: Build) -> None:
+    one = priced(bench(workers=1, tuning=Tuning(slice_seconds=1.0)), 1 / 128)  # exact in binary
+    one.post("first", "a.input")
+    for _ in range(160):
+        one.post("j", "a.input", last=False)
+    seen = []
+    while one.slices:
+        seen.append(sizes(one)[0])
+        one.finish()
+    assert seen[1] == 80
+    assert seen[1:] == sorted(seen[1:], reverse=True)
+    assert seen[-1] == 1
+
+
+def test_a_slice_holds_at_least_one_block_however_long(bench: Build) -> None:
+    one = priced(bench(), 10.0)
+    one.post("j", "a.input", 50)
+    assert sizes(one) == [50]
+
+
+@pytest.mark.parametrize(("attribute", "bound"), [("MAX_BLOCKS", 3), ("MAX_BYTES", 30)])
+def test_slices_are_bounded(bench: Build, monkeypatch: pytest.MonkeyPatch, attribute: str, bound: int) -> None:
+    one = priced(bench(), 1e-6)
+    one.post("first", "a.input")
+    for _ in range(9):
+        one.post("j", "a.input", nbytes=10, last=False)
+    monkeypatch.setattr(dispatch, attribute, bound)
+    monkeypatch.setattr(dispatch, "MIN_SECONDS", 1.0)
+    one.finish()
+    assert sizes(one) == [3]
+
+
+def test_jobs_take_turns(bench: Build) -> None:
+    one = bench()
+    one.post("first", "a.input")
+    for job in ("x", "x", "y", "y"):
+        one.post(job, "a.input", last=False)
+    order = []
+    while one.slices:
+        order.append(next(iter(one.slices.values())).blocks[0][1].job)
+        one.finish()
+    assert order == ["first", "x", "y", "x", "y"]
+
+
+def test_started_work_comes_first(bench: Build) -> None:
+    one = bench()
+    for _ in range(2):
+        one.post("j", "a.input", last=False)
+    one.finish(emit={"b.input": 1})
+    assert next(iter(one.slices.values())).blocks[0][1].port == one.port("b.input")
+
+
+@pytest.mark.parametrize(("lookahead", "flying"), [(False, 2), (True, 4)])
+def test_no_more_slices_than_hide_the_way(bench: Build, lookahead: bool, flying: int) -> None:
+    one = priced(bench(workers=2, lookahead=lookahead), 0.05)
+    for _ in range(9):
+        one.post("j", "a.input", last=False)
+    assert len(one.slices) == flying
+
+
+def test_unknown_costs_are_not_looked_ahead_of(bench: Build) -> None:
+    one = bench(workers=2, lookahead=True)
+    for _ in range(9):
+        one.post("j", "a.input", last=False)
+    assert len(one.slices) == 2
+
+
+def test_more_workers_get_work_at_once(bench: Build) -> None:
+    one = bench(workers=1)
+    for _ in range(9):
+        one.post("j", "a.input", last=False)
+    assert len(one.slices) == 1
+    one.feed(CapacityChanged(3))
+    assert len(one.slices) == 3
+    one.feed(CapacityChanged(8, {0: 4}))
+    assert len(one.slices) == 4
+
+
+def test_a_home_runs_one_slice_at_a_time(bench: Build) -> None:
+    one = bench(summing(), workers=4)
+    for _ in range(3):
+        one.post("j", "total.input", last=False)
+    assert len(one.slices) == 1
+    one.post("j", "a.input", last=False)
+    assert len(one.slices) == 2
+
+
+def test_sequential_entries_go_one_by_one_and_a_tree_goes_as_a_whole(bench: Build) -> None:
+    one = bench(chain(execution_mode="sequential"), workers=4)
+    for _ in range(3):
+        one.post("j", "a.input", 2, last=False)
+    assert sizes(one) == [2]
+    one.finish(emit={"b.input": 3, "a.input": 4}, left=1)
+    assert sizes(one) == [7]  # both inner blocks, before what is left of the entry block
+    one.finish()
+    assert sizes(one) == [1]
+    one.finish()
+    assert sizes(one) == [2]
+
+
+def test_coroutines_of_unknown_cost_wait_together(bench: Build) -> None:
+    @rd.routine(max_concurrency=4)
+    async def fetch(x: int) -> int:
+        return x
+
+    flow = rd.Flow("fetching")
+    flow.add_routine(lambda x: x, "a")
+    flow.add_routine(fetch, "fetch")
+    flow.connect("a.output", "fetch.input")
+    one = bench(flow)
+    one.post("x", "fetch.input", last=False)
+    for _ in range(6):
+        one.post("j", "fetch.input", last=False)
+    one.finish()
+    assert sizes(one) == [4]
+
+
+def test_the_budget_shrinks_while_others_are_idle(bench: Build) -> None:
+    one = bench(workers=4)
+    one.post("j", "a.input")
+    assert next(iter(one.slices.values())).budget == pytest.approx(0.01)
+    alone = bench(workers=1)
+    alone.post("j", "a.input")
+    assert next(iter(alone.slices.values())).budget == pytest.approx(0.08)
+
+
+def test_workers_are_told_which_jobs_have_ended(bench: Build) -> None:
+    one = bench(summing())
+    one.post("j", "total.input")
+    one.run_out()
+    home = one.home(one.port("total.input"), "j")
+    other = next(f"k{n}" for n in range(99) if one.home(one.port("total.input"), f"k{n}") == home)
+    one.post(other, "total.input")
+    assert next(iter(one.slices.values())).forget == ("j",)
+    one.finish()
+    assert next(iter(one.slices.values())).forget == ()

@@ -1,0 +1,10 @@
+"""The workloads, in the order of the table."""
+
+from __future__ import annotations
+
+from benchmarks.cases import cpu, light, moving, starting, stateful
+from benchmarks.measuring import Case
+
+CASES: dict[str, Case] = {
+    case.name: case for module in (light, cpu, moving, stateful, starting) for case in module.CASES
+}

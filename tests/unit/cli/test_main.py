@@ -120,9 +120,11 @@ class TestRun:
 
 
 def test_what_routines_print_is_no_result(write: Callable[[str, str], Path]) -> None:
-    write("noisy.py", "import routilux_dist as rd\nprint('loading')\nflow = rd.pipeline(print, name='noisy')\n")
+    write(
+        "noisy.py", "import routilux_dist as rd\nprint('loading')\ndef say(x):\n    print(x)\nflow = rd.pipeline(say)\n"
+    )
     result = cli("run", "noisy.py", "--backend", "local", "--input", '"aloud"', "--quiet")
-    assert json.loads(result.stdout) == {"print.output": []}
+    assert json.loads(result.stdout) == {"say.output": []}
     assert result.stderr == "loading\naloud\n"
     assert cli("graph", "noisy.py").stdout.startswith("flowchart")
 

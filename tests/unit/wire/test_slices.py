@@ -18,7 +18,7 @@ def test_a_slice_travels() -> None:
 
 
 def test_a_note_says_nothing_unless_told() -> None:
-    assert JobNote() == (None, None, False, None)
+    assert JobNote() == (None, None, False, False, None)
 
 
 def test_a_receipt_starts_empty_and_shares_nothing() -> None:

@@ -235,7 +235,9 @@ class FlowWorker:
             jobs, streams = list(self._jobs.values()), list(self._streams.values())
             self._jobs.clear()
         for job in jobs:
-            error = ExecutionError(f"job {job.job_id!r} of flow {self.flow!r} ended with its coordinator: {gone.reason}")
+            error = ExecutionError(
+                f"job {job.job_id!r} of flow {self.flow!r} ended with its coordinator: {gone.reason}"
+            )
             # Its report may have arrived meanwhile: then that is how it ended.
             with contextlib.suppress(concurrent.futures.InvalidStateError):
                 job.set_exception(error)

@@ -283,14 +283,15 @@ class Workbench:
         return self.block(path, [key], job, rows=0, entry=False)
 
     def run(self, *blocks: Block, budget: float = 60.0, **fields: Any) -> Receipt:
-        """Run a slice of these blocks; `fields` are further fields of `Slice`."""
+        """Run a slice of these blocks; `fields` are further fields of `Slice`. New blocks are cut as for cheap messages."""
         numbered = []
         for block in blocks:
             self._numbers += 1
             numbered.append((self._numbers, block))
         notes = fields.pop("jobs", None) or {block.job: JobNote() for block in blocks}
+        rows = fields.pop("block_rows", None) or {port.index: 8192 for port in self.plan.ports}
         return self.host.run(
-            Slice(self._numbers, 1, self.group, self.partition, numbered, budget, notes, {}, 8192, **fields)
+            Slice(self._numbers, 1, self.group, self.partition, numbered, budget, notes, rows, 8192, **fields)
         )
 
     def send(self, path: str, *payloads: Any, job: str = "job") -> Receipt:

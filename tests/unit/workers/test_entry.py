@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+from routilux_dist.testing import Workbench
+from routilux_dist.wire.block import Block
+from routilux_dist.wire.slices import JobNote, Slice
+from routilux_workers import entry
+from tests.unit.workers.conftest import of, stateful
+
+
+def act(routine: object, x: int) -> int:
+    routine.state["n"] += x  # type: ignore[attr-defined]
+    return int(routine.state["n"])  # type: ignore[attr-defined]
+
+
+def shipment() -> tuple[entry.Shipment, Workbench]:
+    flow = of(("s", stateful(act, n=0)))
+    one = Workbench(flow)
+    return entry.Shipment(one.plan, entry.pack_code(flow.routines, None), {0: 1}, 1 << 20), one
+
+
+def work(one: Workbench, *payloads: int) -> Slice:
+    block: Block = one.block("s.input", payloads)
+    return Slice(1, 1, 0, 0, [(1, block)], 9.0, {"job": JobNote()}, {}, 100)
+
+
+def test_a_shipped_host_runs_slices_and_hosts_do_not_share() -> None:
+    shipped, one = shipment()
+    first, second = entry.open_host(shipped, 0), entry.open_host(shipped, 0)
+    assert sum(block.rows for block in first.run(work(one, 1, 2)).outputs) == 2
+    assert first.routines["s"] is not second.routines["s"]
+    for host in (first, second, one):
+        host.close()
+
+
+def test_a_slice_whose_host_cannot_be_built_stops_its_jobs() -> None:
+    _, one = shipment()
+    receipt = entry.refuse(work(one, 1), RuntimeError("no"))
+    assert receipt.stopped["job"].kind == "open"
+    assert "no" in receipt.stopped["job"].message
+    one.close()
+
+
+def test_a_process_keeps_hosts_of_tasks_and_forgets_the_oldest() -> None:
+    shipped, one = shipment()
+    entry._hosts.clear()
+    built = []
+
+    def ship() -> entry.Shipment:
+        built.append(1)
+        return shipped
+
+    never = lambda job: False  # noqa: E731
+    host = entry.task_host("f0", ship, 0, never)
+    assert entry.task_host("f0", ship, 0, never) is host
+    for n in range(1, entry._MAX_HOSTS + 1):
+        entry.task_host(f"f{n}", ship, 0, never)
+    assert len(entry._hosts) == entry._MAX_HOSTS
+    assert ("f0", 0) not in entry._hosts
+    assert len(built) == entry._MAX_HOSTS + 1
+    for left in entry._hosts.values():
+        left.close()
+    entry._hosts.clear()
+    one.close()

@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from types import GeneratorType
+
+import pytest
+
+from routilux_workers.waiting import Loop
+
+
+@pytest.fixture
+def loop() -> Iterator[Loop]:
+    made = Loop()
+    yield made
+    made.close()
+
+
+def test_async_functions_are_waited_for_and_others_left_alone(loop: Loop) -> None:
+    async def double(x: int) -> int:
+        await asyncio.sleep(0)
+        return 2 * x
+
+    assert loop.waiting(double)(4) == 8
+    assert loop.waiting(lambda x: x)(4) == 4
+
+
+def test_an_async_generator_becomes_a_generator(loop: Loop) -> None:
+    async def count(n: int) -> AsyncIterator[int]:
+        for x in range(n):
+            yield x
+
+    result = loop.waiting(count)(3)
+    assert isinstance(result, GeneratorType)
+    assert list(result) == [0, 1, 2]
+
+
+def test_the_loop_stays_the_same_and_what_runs_on_it_is_cancelled_at_the_end() -> None:
+    made, seen = Loop(), []
+
+    async def background() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            seen.append("cancelled")
+
+    async def start(x: int) -> asyncio.AbstractEventLoop:
+        seen.append(asyncio.ensure_future(background()))
+        await asyncio.sleep(0)
+        return asyncio.get_running_loop()
+
+    call = made.waiting(start)
+    assert call(1) is call(2)
+    made.close()
+    made.close()
+    assert seen[2:] == ["cancelled", "cancelled"]

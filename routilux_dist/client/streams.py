@@ -26,6 +26,8 @@ from routilux_dist.wire.failure import Failure
 
 #: A block is posted at the latest this many seconds after its first item was taken.
 LINGER_SECONDS = 0.02
+#: Most seconds that results are waited for between two items of a slow source.
+MAX_PATIENCE = 0.1
 #: Most bytes of items on their way, unless a single one is larger.
 MAX_BYTES = 128 << 20
 
@@ -60,6 +62,8 @@ class Stream:
         #: Items taken from the source, and items whose results were consumed.
         self._taken = self._consumed = 0
         self._exhausted = False
+        #: Until when results are waited for before a slow source is asked again.
+        self._patient_until = 0.0
         self._bytes = 0
         #: First item of a block -> (last item, bytes), for the bound on bytes.
         self._sent: dict[int, int] = {}
@@ -78,10 +82,12 @@ class Stream:
     def results(self) -> Iterator[Any]:
         """Yield results; feed the flow as they are consumed."""
         self._worker.open_stream(self._job, self._inbox.put)
+        through = False
         try:
             while True:
+                self._check_time()
                 self._feed()
-                self._absorb_all(block=not self._ready)
+                self._absorb_all(wait=not self._ready)
                 while self._ready:
                     chunk = self._ready.popleft()
                     if chunk.error is not None:
@@ -91,9 +97,10 @@ class Stream:
                     if not self._inbox.empty():
                         break  # keep the workers fed while a long row of results is consumed
                 if self._exhausted and self._consumed == self._taken:
+                    through = True
                     return
         finally:
-            self._worker.close_stream(self._job)
+            self._worker.close_stream(self._job, through)
             close = getattr(self._source, "close", None)
             if close is not None and not self._exhausted:
                 close()
@@ -111,7 +118,17 @@ class Stream:
         # Three slices per worker, of eight blocks each: one runs, one is ready, one is on its way.
         return max(64, 24 * rows) * self._worker.width - out
 
+    def _check_time(self) -> None:
+        if self._deadline is not None and time.monotonic() >= self._deadline:
+            raise TimeoutError("flow.map did not end in time")
+
+    def _patient(self) -> bool:
+        """Whether a slow source is left alone for a moment, so that results can be consumed."""
+        return self._patient_until > 0 and self._taken > self._consumed and time.monotonic() < self._patient_until
+
     def _feed(self) -> None:
+        if self._patient():
+            return
         while not self._exhausted and (room := self._room()) > 0:
             rows = min(room, self._worker.advice.get(self._port.index, 1))
             if self._buffersize is not None:
@@ -121,19 +138,24 @@ class Stream:
             payloads = self._take(rows)
             if payloads:
                 self._post(first, payloads)
-            if not self._inbox.empty():
+            if not self._inbox.empty() or self._patient_until:
                 return
 
     def _take(self, rows: int) -> list[Any]:
         payloads: list[Any] = []
-        until = time.monotonic() + LINGER_SECONDS
-        source = self._source
-        for payload in source:
+        clock = time.monotonic
+        started = clock()
+        until = started + LINGER_SECONDS
+        for payload in self._source:
             payloads.append(payload)
-            if len(payloads) >= rows or (len(payloads) & 63 == 1 and time.monotonic() > until):
+            if len(payloads) >= rows or clock() > until:
                 break
         else:
             self._exhausted = True
+        seconds = clock() - started
+        # While a slow source is asked, nobody looks for results: give those of the last items a moment to arrive before.
+        slow = seconds > LINGER_SECONDS and not self._exhausted
+        self._patient_until = clock() + min(MAX_PATIENCE, seconds / 10) if slow else 0.0
         if self._on_error == "collect":
             self._items.update(enumerate(payloads, self._taken))
         self._taken += len(payloads)
@@ -156,14 +178,17 @@ class Stream:
 
     # ---- taking in -----------------------------------------------------------------------------------------------
 
-    def _absorb_all(self, block: bool) -> None:
-        """Take in what has been delivered; wait for something if `block` and results are still to come."""
-        if block and self._taken > self._consumed:
-            timeout = None if self._deadline is None else max(0.0, self._deadline - time.monotonic())
+    def _absorb_all(self, wait: bool) -> None:
+        """Take in what has been delivered; wait for something if `wait` and results are still to come."""
+        if wait and self._taken > self._consumed:
+            left = None if self._deadline is None else max(0.0, self._deadline - time.monotonic())
+            if self._patient():
+                patience = max(0.0, self._patient_until - time.monotonic())
+                left = patience if left is None else min(left, patience)
             try:
-                self._absorb(self._inbox.get(timeout=timeout))
+                self._absorb(self._inbox.get(timeout=left))
             except queue.Empty:
-                raise TimeoutError("flow.map did not end in time") from None
+                self._check_time()
         while not self._inbox.empty():
             self._absorb(self._inbox.get())
 

@@ -135,11 +135,12 @@ class FlowWorker:
         with self._lock:
             self._streams[job_id] = on_news
 
-    def close_stream(self, job_id: str) -> None:
-        """End a stream, whatever it still does."""
+    def close_stream(self, job_id: str, through: bool) -> None:
+        """End a stream: it is through, or nobody wants the rest."""
         with self._lock:
             self._streams.pop(job_id, None)
-        self.session.control(ControlAsked(job_id, "cancel", "the consumer stopped"))
+        action, reason = ("close", "") if through else ("cancel", "the consumer stopped")
+        self.session.control(ControlAsked(job_id, action, reason))
 
     def port(self, routine: str, slot: str) -> PortPlan:
         """Return the port of a slot.

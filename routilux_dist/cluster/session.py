@@ -139,7 +139,7 @@ class RaySession:
                     ray.get(calls.popleft())
                 while calls and ray.wait([calls[0]], timeout=0)[0]:
                     ray.get(calls.popleft())
-        except Exception as exc:
+        except (Exception, SystemExit) as exc:  # Ray raises SystemExit in a thread that waits while it shuts down
             self._lost(exc)
 
     def _listen(self) -> None:
@@ -150,7 +150,7 @@ class RaySession:
                     self._on_news(news)
                 elif self._closed:
                     return
-        except Exception as exc:
+        except (Exception, SystemExit) as exc:  # Ray raises SystemExit in a thread that waits while it shuts down
             self._lost(exc)
 
     def _lost(self, exc: BaseException) -> None:

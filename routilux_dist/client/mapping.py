@@ -49,8 +49,13 @@ def map_flow(  # noqa: PLR0913 - the arguments of `Flow.map`
     deadline = None if timeout is None else time.monotonic() + timeout
     if _can_stream(worker.plan):
         stream = Stream(worker, worker.port(routine, slot), source, buffersize, ordered, on_error, deadline)
-        return stream.results()
-    return _by_jobs(worker, routine, slot, source, buffersize, ordered, on_error, deadline)
+        return _holding(flow, stream.results())
+    return _holding(flow, _by_jobs(worker, routine, slot, source, buffersize, ordered, on_error, deadline))
+
+
+def _holding(flow: FlowModel, results: Iterator[Any]) -> Iterator[Any]:
+    """Yield results; keep the flow meanwhile: its instance ends when nobody holds it."""
+    yield from results
 
 
 def _can_stream(plan: Plan) -> bool:

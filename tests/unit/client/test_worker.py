@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import gc
+import threading
+
+import pytest
+
+from routilux_dist.client.worker import check_job_id
+from routilux_dist.coordinator.commands import Advise, Refuse
+from routilux_dist.driver.driver import Gone
+from routilux_dist.errors import ConfigurationError, ExecutionError, SerializationError, StateError
+from routilux_dist.flow.state import partition_of
+from routilux_dist.wire.failure import Letter
+from tests.unit.client.conftest import Desk, failure, summing
+
+
+def test_messages_are_posted_to_their_home(desk: Desk) -> None:
+    desk.worker.post("total", "input", 1, job_id="j")
+    desk.worker.post("keyed", "input", {"k": "x"}, job_id="k")
+    desk.worker.post("keyed", "input", {"no": "key"}, job_id="l")
+    desk.worker.post("a", "input", 1)
+    homes = [event.blocks[0].partition for event in desk.session.posted]
+    assert homes == [partition_of("j", 3), partition_of("x", 3), 0, 0]
+
+
+def test_posts_to_a_known_job_do_not_close_it(desk: Desk) -> None:
+    first = desk.worker.post("a", "input", 1, job_id="j", close=False)
+    assert desk.worker.post("a", "input", 2, job_id="j") is first
+    assert [event.last for event in desk.session.posted] == [False, False]
+    desk.report("j")
+    assert desk.worker.post("a", "input", 3, job_id="j") is not first
+
+
+@pytest.mark.parametrize("name", ["", "a b", "/etc", "-x", "x" * 200, 5])
+def test_names_of_jobs_are_checked(name: object) -> None:
+    with pytest.raises(ConfigurationError, match="job_id"):
+        check_job_id(name)  # type: ignore[arg-type]
+
+
+def test_names_are_made_up_and_differ() -> None:
+    assert check_job_id("nightly.1") == "nightly.1"
+    assert check_job_id(None) != check_job_id(None)
+
+
+@pytest.mark.parametrize(("routine", "slot", "hint"), [("aa", "input", "'a'"), ("a", "inptu", "'input'")])
+def test_an_unknown_address_is_named_with_the_likely_one(desk: Desk, routine: str, slot: str, hint: str) -> None:
+    with pytest.raises(ConfigurationError, match=hint):
+        desk.worker.post(routine, slot, 1)
+
+
+def test_a_message_that_cannot_be_sent() -> None:
+    desk = Desk(summing(), packed=True)
+    with pytest.raises(SerializationError, match=r"a\.input"):
+        desk.worker.post("a", "input", threading.Lock())
+    assert desk.worker.jobs == []
+
+
+def test_a_refused_job_ends_with_the_reason(desk: Desk) -> None:
+    job = desk.worker.post("a", "input", 1, job_id="j")
+    desk.tell(Refuse(client="me", job="j", reason="job 'j' has ended"))
+    with pytest.raises(StateError, match="has ended"):
+        job.result(timeout=0)
+    assert desk.worker.jobs == []
+
+
+def test_a_lost_coordinator_ends_everything(desk: Desk) -> None:
+    job = desk.worker.post("a", "input", 1)
+    heard: list[object] = []
+    desk.worker.open_stream("s", heard.append)
+    desk.tell(Gone("the node died"))
+    with pytest.raises(ExecutionError, match="the node died"):
+        job.result(timeout=0)
+    assert [type(one) for one in heard] == [Gone]
+
+
+def test_advice_is_kept(desk: Desk) -> None:
+    desk.tell(Advise({0: 5}), Advise({1: 7}))
+    assert desk.worker.advice == {0: 5, 1: 7}
+
+
+def test_ended_jobs_are_listed_while_somebody_holds_them(desk: Desk) -> None:
+    job = desk.worker.post("a", "input", 1, job_id="j")
+    assert desk.worker.jobs == [job]
+    desk.report("j")
+    assert (desk.worker.jobs, desk.worker.ended) == ([], [job])
+    del job
+    gc.collect()
+    assert desk.worker.ended == []
+
+
+def test_dead_letters_become_a_new_job_at_its_own_home(desk: Desk) -> None:
+    block = desk.output("j", 1)._replace(port=desk.plan.slot("total", "input").index, attempt=4, origin="key")
+    job = desk.worker.post_letters([Letter(failure(), block), Letter(failure(), block._replace(rows=0))])
+    (event,) = desk.session.posted
+    (posted,) = event.blocks
+    assert (posted.job, posted.attempt, posted.origin, posted.entry) == (job.job_id, 1, "", True)
+    assert posted.partition == partition_of(job.job_id, 3)
+
+
+def test_letters_without_messages_cannot_be_posted(desk: Desk) -> None:
+    with pytest.raises(StateError, match="finish"):
+        desk.worker.post_letters([Letter(failure(), desk.output("j")._replace(rows=0))])
+
+
+def test_news_about_nobody_are_ignored(desk: Desk) -> None:
+    desk.report("nobody")
+    assert desk.worker.may_wait()

@@ -14,7 +14,7 @@ from routilux_dist.clock import SystemClock
 from routilux_dist.cluster import bodies, resources
 from routilux_dist.cluster.workplaces import Workplaces
 from routilux_dist.coordinator.commands import Advise
-from routilux_dist.coordinator.events import ControlAsked, Event, SliceFinished, SliceLost
+from routilux_dist.coordinator.events import ControlAsked, Event, Posted, SliceFinished, SliceLost
 from routilux_dist.coordinator.machine import Machine
 from routilux_dist.driver.driver import Driver, Gone, News
 from routilux_dist.plan.tuning import Tuning
@@ -67,9 +67,10 @@ class Coordinator:
     # ---- for clients ---------------------------------------------------------------------------------------------
 
     async def take(self, events: list[Event]) -> None:
-        """Take in messages and requests; returns when there is room for more."""
+        """Take in messages and requests; after messages it returns when there is room for more."""
         self._feed(*events)
-        await self._door.wait()
+        if any(isinstance(event, Posted) and event.blocks for event in events):
+            await self._door.wait()
 
     async def news(self, client: str) -> list[News]:
         """Return what is new for a client; waits for it."""

@@ -7,11 +7,12 @@ import queue
 import threading
 from collections import deque
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import ray
 import ray.exceptions
 
+from routilux_dist.coordinator.commands import Report
 from routilux_dist.coordinator.events import ControlAsked, Event, Posted, RetryAsked
 from routilux_dist.driver.driver import Gone, News
 from routilux_dist.driver.session import OnNews, Opening
@@ -21,8 +22,17 @@ from routilux_workers.entry import Shipment, pack_code
 
 #: Events in one call, and calls that may be on their way at once.
 MAX_BATCH, MAX_CALLS = 512, 3
+#: Seconds that a request waits for the coordinator to take it in.
+CONTROL_SECONDS = 30.0
 #: Events that may wait here for the coordinator to have room.
 MAX_WAITING = 2048
+
+
+class _Mail(NamedTuple):
+    """Something to be sent, and what is set when the coordinator has taken it in."""
+
+    event: Event
+    sent: threading.Event | None = None
 
 
 class RaySession:
@@ -49,7 +59,9 @@ class RaySession:
         ray.get(hub.open.remote(self._running, shipment, opening.workers, opening.tuning, opening.validate, known))
         self._closed = False
         self._gone: str | None = None
-        self._outbox: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
+        self._outbox: queue.SimpleQueue[_Mail | None] = queue.SimpleQueue()
+        #: Jobs that the coordinator knows and that have not ended.
+        self._begun: set[str] = set()
         self._room = threading.Semaphore(MAX_WAITING)
         self._sender = threading.Thread(target=self._send_all, name="routilux-sender", daemon=True)
         self._listener = threading.Thread(target=self._listen, name="routilux-listener", daemon=True)
@@ -64,13 +76,26 @@ class RaySession:
             self._check()
         if any(self._is_large(block) for block in event.blocks):
             event = dataclasses.replace(event, blocks=tuple(self._place(block) for block in event.blocks))
-        self._outbox.put(event)
+        self._outbox.put(_Mail(event))
 
     def control(self, event: ControlAsked | RetryAsked) -> None:
+        """Carry out a request; when this returns, the coordinator knows.
+
+        It passes messages that wait for room: what makes room may be this very request. Only the message that makes its job goes
+        first.
+        """
         if self._closed or self._gone is not None:
             return
-        self._room.acquire(timeout=5)
-        self._outbox.put(event)
+        if event.job in self._begun:
+            try:
+                ray.get(self._hub.take.remote(self._running, [event]), timeout=CONTROL_SECONDS)
+            except ray.exceptions.RayActorError as exc:
+                self._lost(exc)
+            return
+        mail = _Mail(event, threading.Event())
+        self._outbox.put(mail)
+        assert mail.sent is not None
+        mail.sent.wait(CONTROL_SECONDS)
 
     def ask(self, question: str, job: str = "") -> Any:
         self._check()
@@ -123,17 +148,16 @@ class RaySession:
         calls: deque[Any] = deque()
         try:
             while True:
-                event = self._outbox.get()
-                batch: list[Event] = []
-                while event is not None:
-                    batch.append(event)
+                mail = self._outbox.get()
+                batch: list[_Mail] = []
+                while mail is not None:
+                    batch.append(mail)
                     if self._outbox.empty() or len(batch) >= MAX_BATCH:
                         break
-                    event = self._outbox.get()
+                    mail = self._outbox.get()
                 if batch:
-                    calls.append(self._hub.take.remote(self._running, batch))
-                    self._room.release(len(batch))
-                if event is None:
+                    calls.append(self._send(batch))
+                if mail is None:
                     return
                 while len(calls) >= MAX_CALLS:
                     ray.get(calls.popleft())
@@ -142,11 +166,24 @@ class RaySession:
         except (Exception, SystemExit) as exc:  # Ray raises SystemExit in a thread that waits while it shuts down
             self._lost(exc)
 
+    def _send(self, batch: list[_Mail]) -> Any:
+        """Send a batch; wait for the answer only if somebody else waits for it too."""
+        call = self._hub.take.remote(self._running, [mail.event for mail in batch])
+        self._begun.update(mail.event.job for mail in batch if isinstance(mail.event, Posted))
+        self._room.release(sum(isinstance(mail.event, Posted) for mail in batch))
+        waiting = [mail.sent for mail in batch if mail.sent is not None]
+        if waiting:
+            ray.wait([call], timeout=CONTROL_SECONDS)
+            for sent in waiting:
+                sent.set()
+        return call
+
     def _listen(self) -> None:
         try:
             while True:
                 news: list[News] = ray.get(self._hub.news.remote(self._running, self._client))
                 if news:
+                    self._begun.difference_update(one.job for one in news if isinstance(one, Report))
                     self._on_news(news)
                 elif self._closed:
                     return

@@ -25,6 +25,9 @@ from routilux_workers.steps import Step
 from routilux_workers.waiting import Loop
 from routilux_workers.wiring import Wiring
 
+#: Blocks that messages of unknown cost are cut into, at most: more would cost more to manage than they balance.
+MAX_UNKNOWN_BLOCKS = 256
+
 
 class Host:
     """Routines of one group, ready to run slices. One thread uses it.
@@ -278,7 +281,10 @@ class Host:
     def _cut(self, pile: Pile) -> list[Block]:
         rows = self.slice.block_rows.get(pile.port)
         if rows is None:  # nobody knows what they cost: at least every worker gets some
-            rows = max(1, min(self.slice.default_rows, -(-len(pile.payloads) // (2 * self.slice.spread))))
+            count = len(pile.payloads)
+            rows = max(
+                1, min(self.slice.default_rows, -(-count // (2 * self.slice.spread))), count // MAX_UNKNOWN_BLOCKS
+            )
         try:
             return list(self.packer.cut(pile, rows))
         except SerializationError:

@@ -34,15 +34,20 @@ def process(function: Callable[..., Any], *arguments: Any) -> Iterator[Line]:
     here, there = spawn.Pipe()
     child = spawn.Process(target=_serve, args=(there, function, arguments))
     child.start()
+    there.close()  # so that the end of the child is the end of the line
     here.recv()
     try:
         yield Line(here)
     finally:
-        here.send(False)
+        here.close()
         child.join(10)
 
 
 def _serve(line: Connection, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
     line.send("ready")
-    while line.recv():
+    while True:
+        try:
+            line.recv()
+        except EOFError:  # the other end was closed, or its process has ended
+            return
         line.send(function(*arguments))

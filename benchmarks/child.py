@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from benchmarks import environment
 def main() -> None:
     """Measure and write what was found."""
     environment.prepare()
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # in good order: Ray ends, too
     name, out, options = sys.argv[1], Path(sys.argv[2]), json.loads(sys.argv[3])
     from benchmarks import measuring
     from benchmarks.cases import CASES

@@ -29,6 +29,8 @@ PATIENCE = 240
 def main() -> int:
     """Measure, print the table, write the results; return the exit code."""
     options = parse_arguments()
+    # A workload's process has to end with this one, also when this one is told to end.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     before = json.loads(options.compare.read_text(encoding="utf-8")) if options.compare else None
     results = measure(options)
     rows = [row for case in results["cases"].values() for row in case["rows"]]

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import operator
+import os
+
+import pytest
 
 from benchmarks import aside, ceiling
 
@@ -14,3 +17,10 @@ def test_a_function_in_a_process_of_its_own() -> None:
     with aside.process(operator.add, 1, 2) as line:
         line.begin()
         assert line.end() == 3
+
+
+def test_a_process_that_dies_is_noticed() -> None:
+    with aside.process(os._exit, 3) as line:
+        line.begin()
+        with pytest.raises(EOFError):
+            line.end()

@@ -249,7 +249,7 @@ class Host:
 
     def give_back(self, block: Block, payloads: list[Any], items: Items, rows: int) -> None:
         """Give back the messages of a block from row `rows` on."""
-        pile = Pile(block.job, block.port, block.partition, block.entry)
+        pile = Pile(block.job, block.port, block.partition, block.entry, new=False)
         pile.payloads = payloads[rows:]
         if items is not None:
             pile.items = [*range(items + rows, items + len(payloads))] if isinstance(items, int) else items[rows:]
@@ -265,16 +265,18 @@ class Host:
             for pile in outbox.empty():
                 if not outbox.is_output:
                     self.tally(pile.job).emitted += len(pile.payloads)
-                    self._added(pile)
                 blocks = self._cut(pile)
+                if not outbox.is_output:
+                    self._added(pile)
                 (receipt.outputs if outbox.is_output else receipt.blocks).extend(blocks)
         self.wiring.opened.clear()
         for pile in self.spills:
-            if not pile.entry:
-                self._added(pile)
             receipt.blocks.extend(self._cut(pile))
+            if pile.new:
+                self._added(pile)
 
     def _added(self, pile: Pile) -> None:
+        """Book the messages of a stream that this slice has added; what is given back was there before."""
         if pile.items:
             self.receipt.items.setdefault(pile.job, ([], [], []))[2].extend(_numbers(pile.items))
 

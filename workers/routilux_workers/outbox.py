@@ -18,10 +18,12 @@ if TYPE_CHECKING:
 class Pile:
     """Messages of one job for one port and partition."""
 
-    __slots__ = ("entry", "hops", "items", "job", "partition", "payloads", "port")
+    __slots__ = ("entry", "hops", "items", "job", "new", "partition", "payloads", "port")
 
-    def __init__(self, job: str, port: int, partition: int, entry: bool = False) -> None:
+    def __init__(self, job: str, port: int, partition: int, entry: bool = False, *, new: bool = True) -> None:
         self.job, self.port, self.partition, self.entry = job, port, partition, entry
+        #: Whether the slice emitted the messages; else it only gives them back.
+        self.new = new
         self.payloads: list[Any] = []
         self.items: list[Mark] = []
         self.hops = 0

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import os
+import queue
 import threading
 import weakref
 from collections.abc import Callable, Iterator, Mapping
@@ -70,13 +73,16 @@ class Runtime:
         self._lock = threading.RLock()
         self._closed = False
         self._workers: dict[str, FlowWorker] = {}
-        #: Flow -> (what it was like, how to retire its instance, its running instance), for flows run without `exec`.
-        self._implicit: weakref.WeakKeyDictionary[FlowModel, tuple[Any, Callable[[], Any], FlowWorker]] = (
+        #: Instances that nobody can reach any more and that are not closed yet.
+        self._retiring: set[FlowWorker] = set()
+        #: Flow -> (what it was like, what retires its instance, its running instance), for flows run without `exec`.
+        self._implicit: weakref.WeakKeyDictionary[FlowModel, tuple[Any, weakref.finalize[Any, Any], FlowWorker]] = (
             weakref.WeakKeyDictionary()
         )
         self._cluster: Cluster | None = None
         if backend == "ray":
             self._cluster = _connect(address, namespace, max_workers, ray_options or {})
+        _runtimes.add(self)
 
     # ---- running flows -------------------------------------------------------------------------------------------
 
@@ -101,7 +107,8 @@ class Runtime:
 
     def _start(self, flow: FlowModel, plan: Plan, worker_id: str, own: bool) -> FlowWorker:
         with self._lock:
-            if worker_id in self._workers:
+            taken = self._workers.get(worker_id)
+            if taken is not None and taken.alive:
                 raise ConfigurationError(f"worker_id {worker_id!r} is taken; choose another one, or None")
             opening = Opening(
                 plan=plan,
@@ -114,9 +121,30 @@ class Runtime:
                 client_id=new_id("client"),
                 own=own,
             )
-            worker = FlowWorker(plan, flow.routines, opening, lambda on_news: self._open(opening, on_news))
+            _reaper.start()
+            forget = weakref.WeakMethod(self._forget)
+            worker = FlowWorker(
+                plan,
+                flow.routines,
+                opening,
+                lambda on_news: self._open(opening, on_news),
+                lambda ended: _call(forget(), ended),
+            )
             self._workers[worker_id] = worker
             return worker
+
+    def _forget(self, worker: FlowWorker) -> None:
+        """Let go of an instance that has ended, so that it is not used again; its session is closed if that is left."""
+        with self._lock:
+            for flow, (_, retire, one) in list(self._implicit.items()):
+                if one is worker:
+                    retire.detach()
+                    del self._implicit[flow]
+            if worker.closed:
+                self._retiring.discard(worker)
+                _drop(self._workers, worker)
+            else:
+                _retire(self._workers, self._retiring, worker)
 
     def _open(self, opening: Opening, on_news: OnNews) -> Session:
         if self._cluster is not None:
@@ -144,12 +172,14 @@ class Runtime:
             self._check_open()
             known = self._implicit.get(found)
             if known is not None:
-                if known[0] == state:
+                if known[0] == state and known[2].alive:
                     return known[2]
                 known[1]()
             worker = self._start(found, self._prepare(found, need_entry), new_id(found.name), own=False)
             # When nobody holds the flow any more, its instance ends. A finalizer that was called lets go of the worker.
-            self._implicit[found] = (state, weakref.finalize(found, _retire, self._workers, worker), worker)
+            retire = weakref.finalize(found, _retire, self._workers, self._retiring, worker)
+            retire.atexit = False  # then there is no reaper any more; see `_close_idle`
+            self._implicit[found] = (state, retire, worker)
             return worker
 
     # ---- jobs ----------------------------------------------------------------------------------------------------
@@ -230,15 +260,15 @@ class Runtime:
         self._check_open()
         if worker_id is not None:
             worker = self._workers.get(worker_id)
-            if worker is None:
-                known = ", ".join(self._workers) or "none"
+            if worker is None or not worker.alive:
+                known = ", ".join(one.worker_id for one in self.workers() if one.alive) or "none"
                 raise ConfigurationError(
                     f"no running flow is called {worker_id!r}; running: {known}; see rt.exec(flow)"
                 )
             return worker
         name = flow.name if isinstance(flow, FlowModel) else flow
         for worker in reversed(list(self._workers.values())):
-            if worker.flow == name:
+            if worker.flow == name and worker.alive:
                 return worker
         return self.worker_for(flow, need_entry=False)
 
@@ -266,9 +296,14 @@ class Runtime:
             if wait:
                 worker.wait()
             worker.close()
+        for worker in list(self._retiring):
+            if wait:
+                worker.wait()
+            worker.close()
+        self._retiring.clear()
         self._workers.clear()
         for _, retire, _ in list(self._implicit.values()):
-            retire()
+            retire.detach()
         self._implicit.clear()
         if self._cluster is not None:
             self._cluster.close()
@@ -295,18 +330,77 @@ class Runtime:
         return f"<Runtime backend={self.backend!r}: {state}>"
 
 
-def _retire(workers: dict[str, FlowWorker], worker: FlowWorker) -> None:
-    """Close an instance that nobody can reach any more, once its jobs have ended."""
-    workers.pop(worker.worker_id, None)
-    if not worker.jobs:
-        worker.close()
-        return
+class _Reaper:
+    """The thread that closes instances nobody can reach any more, each once its jobs have ended."""
 
-    def close_later() -> None:
-        worker.wait()
-        worker.close()
+    def __init__(self) -> None:
+        #: Instances to look at, and the sets to take them out of. Its `put` may be called from anywhere, finalizers included.
+        self.queue: queue.SimpleQueue[tuple[set[FlowWorker], FlowWorker]] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
 
-    threading.Thread(target=close_later, name="routilux-retire", daemon=True).start()
+    def start(self) -> None:
+        """Start the thread, if it does not run yet. Not for finalizers."""
+        with self._lock:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="routilux-reaper", daemon=True)
+                self._thread.start()
+
+    def _run(self) -> None:
+        while True:
+            self._look_at(*self.queue.get())
+
+    def _look_at(self, retiring: set[FlowWorker], worker: FlowWorker) -> None:
+        job = next((job for job in worker.jobs if not job.done()), None)
+        if job is not None:
+            job.add_done_callback(lambda _: self.queue.put((retiring, worker)))
+            return
+        with contextlib.suppress(Exception):  # whatever it is: the others have to be closed too
+            worker.close()
+        retiring.discard(worker)
+
+
+_reaper = _Reaper()
+_runtimes: weakref.WeakSet[Runtime] = weakref.WeakSet()
+
+
+def _new_reaper() -> None:
+    global _reaper
+    _reaper = _Reaper()
+
+
+# A forked child has no thread.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_new_reaper)
+
+
+def _retire(workers: dict[str, FlowWorker], retiring: set[FlowWorker], worker: FlowWorker) -> None:
+    """Hand an instance that nobody can reach any more to the reaper.
+
+    Called by the garbage collector, on any thread, whatever that thread holds: it takes no lock and waits for nothing.
+    """
+    _drop(workers, worker)
+    retiring.add(worker)
+    _reaper.queue.put((retiring, worker))
+
+
+def _drop(workers: dict[str, FlowWorker], worker: FlowWorker) -> None:
+    if workers.get(worker.worker_id) is worker:
+        del workers[worker.worker_id]
+
+
+def _call(forget: Callable[[FlowWorker], None] | None, worker: FlowWorker) -> None:
+    if forget is not None:
+        forget(worker)
+
+
+@atexit.register
+def _close_idle() -> None:
+    """Close the routines of instances that have nothing to do when the process ends."""
+    for runtime in list(_runtimes):
+        for worker in [*(one for _, _, one in list(runtime._implicit.values())), *runtime._retiring]:
+            if not worker.jobs:
+                worker.close()
 
 
 def _connect(address: str | None, namespace: str, max_workers: int | None, options: Mapping[str, Any]) -> Cluster:

@@ -33,8 +33,18 @@ Opener = Callable[[Callable[[list[News]], None]], Session]
 class FlowWorker:
     """A long-running instance of a flow: its coordinator, and the jobs that this process posted to it."""
 
-    def __init__(self, plan: Plan, routines: Mapping[str, Routine], opening: Opening, opener: Opener) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        routines: Mapping[str, Routine],
+        opening: Opening,
+        opener: Opener,
+        on_end: Callable[[FlowWorker], None] | None = None,
+    ) -> None:
         self.plan = plan
+        #: Whether `close` was called, and whether nothing more will be heard.
+        self.closed = self._gone = False
+        self._on_end = on_end
         #: Slices that may run at once.
         self.width = opening.workers
         self.worker_id = opening.worker_id
@@ -211,7 +221,10 @@ class FlowWorker:
                 self.advice.update(one.rows)
                 continue
             if isinstance(one, Gone):
+                self._gone = True
                 self._abandon(one)
+                if not self.closed:
+                    self._end()
                 continue
             stream = self._streams.get(one.job)
             if stream is not None and not isinstance(one, Refuse):
@@ -281,7 +294,21 @@ class FlowWorker:
 
     def close(self) -> None:
         """End the running flow; jobs that have not ended are cancelled."""
+        self.closed = True
+        self._end()
         self.session.close()
+        # What was posted while it closed has to end too. A thread that passes news on has the rest of them still to pass.
+        if self._teller != threading.get_ident():
+            self._abandon(Gone("the running flow was shut down"))
+
+    @property
+    def alive(self) -> bool:
+        """Whether jobs can be posted: it was not closed, and its coordinator can be reached."""
+        return not (self.closed or self._gone or getattr(self.session, "closed", False))
+
+    def _end(self) -> None:
+        if self._on_end is not None:
+            self._on_end(self)
 
     def __repr__(self) -> str:
         return f"<FlowWorker {self.worker_id!r} of flow {self.flow!r}: {len(self._jobs)} open jobs>"

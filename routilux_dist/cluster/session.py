@@ -128,6 +128,11 @@ class RaySession:
         if self._own:
             ray.kill(self._hub)
 
+    @property
+    def closed(self) -> bool:
+        """Whether it takes no more messages: it was closed, or its coordinator is gone."""
+        return self._closed or self._gone is not None
+
     # ---- inside --------------------------------------------------------------------------------------------------
 
     def _check(self) -> None:

@@ -114,6 +114,11 @@ class LocalSession:
         if threading.current_thread() is not self._thread:
             self._thread.join(timeout=CLOSE_SECONDS)
 
+    @property
+    def closed(self) -> bool:
+        """Whether it takes no more messages: it was closed, or has met a fault of the engine."""
+        return self._closed
+
     def _check(self) -> None:
         if self._broken is not None:
             raise StateError(f"the running flow ended with a fault of the engine: {self._broken}")

@@ -15,21 +15,55 @@ class Loop:
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
 
-    def run(self, awaitable: Any) -> Any:
-        """Run an awaitable to its end."""
+    def run(self, awaitable: Any, seconds: float | None = None, label: str = "") -> Any:
+        """Run an awaitable to its end, however it ends: nothing of it goes on when the loop runs again.
+
+        Args:
+            awaitable: What to wait for.
+            seconds: How long it may take, or None.
+            label: The routine, for the error's text.
+
+        Raises:
+            TimeoutError: It took longer, and was cancelled.
+        """
         if self._loop is None:
             self._loop = asyncio.new_event_loop()
-        return self._loop.run_until_complete(awaitable)
+        task = asyncio.ensure_future(awaitable, loop=self._loop)
+        late = False
 
-    def waiting(self, call: Callable[..., Any]) -> Callable[..., Any]:
-        """Wrap a call: what it returns is awaited, an async generator becomes a list of its items' emission."""
+        def expire() -> None:
+            nonlocal late
+            late = task.cancel()
+
+        timer = None if seconds is None else self._loop.call_later(seconds, expire)
+        try:
+            return self._loop.run_until_complete(task)
+        except BaseException:  # also what broke off the loop itself
+            if not task.done():
+                task.cancel()
+                self._loop.run_until_complete(asyncio.wait({task}))
+            raise
+        finally:
+            if timer is not None:
+                timer.cancel()
+            if late:  # whatever it made of being cancelled
+                raise TimeoutError(f"routine {label!r} ran longer than its timeout of {seconds:g} s") from None
+
+    def waiting(self, call: Callable[..., Any], seconds: float | None = None, label: str = "") -> Callable[..., Any]:
+        """Wrap a call: what it returns is awaited, an async generator becomes a list of its items' emission.
+
+        Args:
+            call: What to wrap.
+            seconds: How long the wait may take, or None.
+            label: The routine, for the error's text.
+        """
 
         @functools.wraps(call)
         def wait(*args: Any) -> Any:
             result = call(*args)
             if inspect.isasyncgen(result):
-                return _items(self.run(_collect(result)))
-            return self.run(result) if inspect.isawaitable(result) else result
+                return _items(self.run(_collect(result), seconds, label))
+            return self.run(result, seconds, label) if inspect.isawaitable(result) else result
 
         return wait
 

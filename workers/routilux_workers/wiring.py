@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from types import GeneratorType
 from typing import Any
 
 from routilux_dist.flow.calls import functions, handler_of, is_async, logic_of
@@ -67,19 +68,23 @@ class Wiring:
             logic_step = self._step(plan, routine, handler, plan.logic_port, "logic")
             stateful = StatefulRoutine(routine, plan, self.activity, time.monotonic, logic_step.returned)
             self.stateful.append(stateful)
-            logic_step.call = self._finished(routine, stateful.run_again)
+            logic = stateful.logic
+            logic_step.call = self._finished(routine, logic_step, stateful.run_again, logic)
             stateful.logic = self._finished_logic(routine, stateful.logic)
             logic_step.stateful = stateful
         for name, port in plan.slots.items():
             step = self._step(plan, routine, handler, port, name)
             if stateful is not None:
-                step.stateful, step.call = stateful, self._finished(routine, stateful.slot_call(name))
+                function = handler_of(routine, routine._declared.slots[name]) or logic_of(routine)
+                step.stateful = stateful
+                step.call = self._finished(routine, step, stateful.slot_call(name), function)
             else:
                 self._stateless(plan, routine, step)
         if stateful is not None:
             flush = self._step(plan, routine, handler, plan.wake_port, "logic")
             finish = self._step(plan, routine, handler, plan.finish_port, "finish")
-            flush.call, finish.call = self._finished(routine, stateful.flush), self._finished(routine, stateful.finish)
+            flush.call = self._finished(routine, flush, stateful.flush, logic_of(routine))
+            finish.call = self._finished(routine, finish, stateful.finish, routine.finish)
             for control in (flush, finish):
                 control.control, control.stateful = True, stateful
             self.endings[plan.finish_port] = self.endings[plan.wake_port] = (stateful, flush, finish)
@@ -113,20 +118,27 @@ class Wiring:
         if self.group.is_async:
             step.call, step.timeout = call, routine._declared.options.timeout
         else:
-            step.call = self._finished(routine, call)
+            step.call = self._finished(routine, step, call, function)
 
-    def _finished(self, routine: Routine, call: Callable[[Any], Any]) -> Callable[[Any], Any]:
-        """Wrap a call so that it is over when it returns: async functions are waited for, time-outs are kept."""
+    def _finished(
+        self, routine: Routine, step: Step, call: Callable[[Any], Any], function: Callable[..., Any] | None
+    ) -> Callable[[Any], Any]:
+        """Wrap a step's call of a function so that it is over when it returns: async ones are waited for, time-outs are kept.
+
+        The loop keeps the time of async functions: an exception of the watchdog could hit the loop itself.
+        """
+        timeout, label = routine._declared.options.timeout, routine._label
+        if timeout is not None and not (function is not None and is_async(function)):
+            call = self.watchdog.guard(_running_generators(step, call), timeout, label)
         if any(is_async(f) for f in (*functions(routine), routine.finish)):
-            call = self.loop.waiting(call)
-        timeout = routine._declared.options.timeout
-        return call if timeout is None else self.watchdog.guard(call, timeout, routine._label)
+            call = self.loop.waiting(call, timeout, label)
+        return call
 
     def _finished_logic(self, routine: Routine, logic: Callable[..., Any] | None) -> Callable[..., Any] | None:
         # Logic that a stateful routine calls itself, beyond the call that a step makes.
         if logic is None or not is_async(logic):
             return logic
-        return self.loop.waiting(logic)
+        return self.loop.waiting(logic, routine._declared.options.timeout, routine._label)
 
     def _connect(self) -> None:
         track = any(s.has_state for s in self.stateful)
@@ -174,6 +186,19 @@ class Wiring:
             )
         self.outboxes[port] = outbox
         return outbox
+
+
+def _running_generators(step: Step, call: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Wrap a step's call so that a generator runs within it, which is where its code is."""
+
+    def run(payload: Any) -> Any:
+        result = call(payload)
+        if type(result) is not GeneratorType:
+            return result
+        step.returned(result)
+        return None
+
+    return run
 
 
 def _spread(function: Callable[..., Any], place: int, width: int) -> Callable[[Any], Any]:

@@ -54,3 +54,47 @@ def test_the_loop_stays_the_same_and_what_runs_on_it_is_cancelled_at_the_end() -
     made.close()
     made.close()
     assert seen[2:] == ["cancelled", "cancelled"]
+
+
+def test_what_takes_too_long_is_cancelled_and_never_goes_on(loop: Loop) -> None:
+    seen = []
+
+    async def slow(x: int) -> int:
+        await asyncio.sleep(0.05)
+        seen.append(x)
+        return x
+
+    async def stubborn(x: int) -> int:
+        try:
+            return await slow(x)
+        except asyncio.CancelledError:
+            return -1
+
+    async def each(x: int) -> AsyncIterator[int]:
+        yield await slow(x)
+
+    for call in (slow, stubborn, each):
+        with pytest.raises(TimeoutError, match=r"routine 'r' ran longer than its timeout of 0\.01 s"):
+            loop.waiting(call, 0.01, "r")(1)
+    loop.run(asyncio.sleep(0.1))
+    assert seen == []
+    assert loop.waiting(slow, 60.0, "r")(2) == 2
+
+
+def test_a_wait_that_is_broken_off_leaves_nothing_behind(loop: Loop) -> None:
+    seen = []
+
+    async def broken() -> None:
+        asyncio.get_running_loop().call_soon(leave)
+        try:
+            await asyncio.sleep(0.01)
+            seen.append("went on")
+        finally:
+            seen.append("ended")
+
+    def leave() -> None:
+        raise SystemExit
+
+    with pytest.raises(SystemExit):
+        loop.run(broken())
+    assert seen == ["ended"]

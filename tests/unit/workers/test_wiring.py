@@ -1,6 +1,8 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+import time
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -101,3 +103,35 @@ def test_time_outs_hold_for_flushes_too(workbench: Build) -> None:
     one = workbench(of(("r", made)))
     one.send("r.input", 1)
     assert one.run(one.control("r.(finish)")).stopped["job"].error_type == "TimeoutError"
+
+
+class Slow(rd.Routine):
+    """Takes as long as the payload says, with a time-out."""
+
+    def setup(self) -> None:
+        self.add_slot("input")
+        self.add_event("output")
+        self.add_state(n=0)
+        self.set_options(timeout=0.05)
+
+
+class SlowWait(Slow):
+    async def logic(self, x: float) -> None:
+        await asyncio.sleep(x)
+        self.emit("output", x)
+
+
+class SlowWalk(Slow):
+    def logic(self, x: float) -> Iterator[float]:
+        until = time.monotonic() + x
+        while time.monotonic() < until:
+            pass
+        yield x
+
+
+@pytest.mark.parametrize("kind", [SlowWait, SlowWalk])
+def test_a_timeout_ends_async_logic_and_generators_served_one_by_one(workbench: Build, kind: type[Slow]) -> None:
+    one = workbench(of(("r", kind()), error_handler=rd.ErrorHandler(rd.ErrorStrategy.CONTINUE)))
+    receipt = one.send("r.input", 2.0, 0.0)
+    assert "longer than its timeout of 0.05 s" in receipt.letters[0].failure.message
+    assert one.sent(receipt) == [0.0]

@@ -87,6 +87,7 @@ class FlowWorker:
         """Post one message; see `Runtime.post`."""
         port = self.port(routine, slot)
         block = self.block(port, [payload], None)
+        packed = self._pack_metadata(metadata)
         with self._lock:
             job = self._jobs.get(job_id) if job_id is not None else None
             known = job is not None
@@ -97,22 +98,42 @@ class FlowWorker:
             raise StateError(
                 f"job {job.job_id!r} has ended ({job.status}): it takes no more messages; post without job_id="
             )
-        self.session.post(
+        self._send(
+            job,
             Posted(
                 job=job.job_id,
                 blocks=(block._replace(job=job.job_id, partition=self.home(port, job.job_id, payload)),),
                 last=close and not known,
                 client=self.client_id,
-                metadata=self._pack_metadata(metadata),
+                metadata=packed,
                 correlation_id=correlation_id,
-            )
+            ),
+            new=not known,
         )
         return job
 
+    def _send(self, job: Job, event: Posted, new: bool) -> None:
+        """Send a message; a new job whose message could not be sent is none."""
+        try:
+            self.session.post(event)
+        except BaseException:
+            if new:
+                with self._lock:
+                    self._jobs.pop(job.job_id, None)
+            raise
+
     def _pack_metadata(self, metadata: Mapping[str, Any] | None) -> Any:
+        asked: Any = metadata
+        if asked is not None and not isinstance(asked, Mapping):
+            raise ConfigurationError(
+                f"metadata={metadata!r}: has to be a mapping such as {{'user': 'ann'}}, or None, not {type(metadata).__name__}"
+            )
         if metadata is None or not self.session.packed:
             return metadata
-        return codec.encode(dict(metadata))
+        try:
+            return codec.encode(dict(metadata))
+        except SerializationError as exc:
+            raise SerializationError(f"metadata cannot be sent to a worker: {exc}; use plain data") from exc
 
     def post_letters(self, letters: Sequence[Letter]) -> Job:
         """Post dead letters as a new job.
@@ -137,7 +158,7 @@ class FlowWorker:
             if routine.stateful and not routine.keyed:
                 block = block._replace(partition=self.home(port, job.job_id, None))
             blocks.append(block)
-        self.session.post(Posted(job=job.job_id, blocks=tuple(blocks), client=self.client_id))
+        self._send(job, Posted(job=job.job_id, blocks=tuple(blocks), client=self.client_id), new=True)
         return job
 
     def open_stream(self, job_id: str, on_news: Callable[[Deliver | Report | Gone], None]) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gc
 import threading
+from typing import Any
 
 import pytest
 
@@ -52,6 +53,36 @@ def test_a_message_that_cannot_be_sent() -> None:
     desk = Desk(summing(), packed=True)
     with pytest.raises(SerializationError, match=r"a\.input"):
         desk.worker.post("a", "input", threading.Lock())
+    assert desk.worker.jobs == []
+
+
+@pytest.mark.parametrize(
+    ("metadata", "error"),
+    [("text", ConfigurationError), (5, ConfigurationError), ({"lock": threading.Lock()}, SerializationError)],
+)
+def test_wrong_metadata_leaves_no_job(metadata: Any, error: type[Exception]) -> None:
+    desk = Desk(summing(), packed=True)
+    with pytest.raises(error, match="metadata"):
+        desk.worker.post("a", "input", 1, job_id="j", metadata=metadata)
+    assert desk.worker.jobs == []
+    assert desk.session.posted == []
+
+
+def test_a_post_that_fails_leaves_no_job(desk: Desk) -> None:
+    def fail(event: Any) -> None:
+        raise StateError("was shut down")
+
+    desk.session.post = fail  # type: ignore[method-assign]
+    with pytest.raises(StateError):
+        desk.worker.post("a", "input", 1, job_id="j")
+    assert desk.worker.jobs == []
+
+
+def test_closing_ends_the_jobs_that_are_left(desk: Desk) -> None:
+    job = desk.worker.post("a", "input", 1)
+    desk.worker.close()
+    with pytest.raises(ExecutionError, match="shut down"):
+        job.result(timeout=0)
     assert desk.worker.jobs == []
 
 

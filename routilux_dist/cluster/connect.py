@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import threading
+import time
 import uuid
 from collections.abc import Mapping
 from typing import Any
@@ -14,10 +15,12 @@ import ray.exceptions
 
 from routilux_dist.cluster import hub, resources
 from routilux_dist.driver.session import OnNews, Opening, Session
-from routilux_dist.errors import ConnectError
+from routilux_dist.errors import ConfigurationError, ConnectError
 
 #: Seconds in which a cluster has to take a connection.
 KNOCK_SECONDS = 10.0
+#: Seconds in which the name of a running flow that was closed gets free.
+NAME_SECONDS = 5.0
 
 
 #: What a Ray of our own is called in messages.
@@ -66,13 +69,24 @@ class Cluster:
         if fault:
             raise ConnectError(fault, problems=(fault,))
         if opening.own:
-            name = f"routilux:{opening.worker_id}"
-            return RaySession(opening, on_news, hub.start(opening.plan.flow, name, self.namespace), True, nodes)
+            return RaySession(opening, on_news, self._own_hub(opening), True, nodes)
         try:
             return RaySession(opening, on_news, self._shared_hub(), False, nodes)
         except ray.exceptions.RayActorError:
             self._hub = None  # it died; what lived in it has heard of that
             return RaySession(opening, on_news, self._shared_hub(), False, nodes)
+
+    def _own_hub(self, opening: Opening) -> Any:
+        until = time.monotonic() + NAME_SECONDS
+        while True:
+            try:
+                return hub.start(opening.plan.flow, f"routilux:{opening.worker_id}", self.namespace)
+            except ValueError as exc:  # Ray frees the name of a process that was ended after a moment
+                if time.monotonic() >= until:
+                    raise ConfigurationError(
+                        f"worker_id {opening.worker_id!r} is taken in namespace {self.namespace!r}; choose another one, or None"
+                    ) from exc
+                time.sleep(0.05)
 
     def _shared_hub(self) -> Any:
         if self._hub is None:

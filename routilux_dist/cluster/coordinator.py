@@ -17,6 +17,7 @@ from routilux_dist.coordinator.commands import Advise
 from routilux_dist.coordinator.events import ControlAsked, Event, Posted, SliceFinished, SliceLost
 from routilux_dist.coordinator.machine import Machine
 from routilux_dist.driver.driver import Driver, Gone, News
+from routilux_dist.errors import StateError
 from routilux_dist.plan.tuning import Tuning
 from routilux_dist.wire.slices import Slice
 from routilux_workers.entry import Shipment
@@ -46,7 +47,8 @@ class Coordinator:
         #: Slice -> reference of its receipt.
         self._refs: dict[int, Any] = {}
         self._timer: asyncio.TimerHandle | None = None
-        self._closed = False
+        #: Whether it was shut down: what comes now is cancelled.
+        self.closed = False
         #: The fault of the engine that ended everything, if there was one.
         self._fatal: Gone | None = None
         #: Advice given so far, for clients that come later.
@@ -69,13 +71,15 @@ class Coordinator:
     async def take(self, events: list[Event]) -> None:
         """Take in messages and requests; after messages it returns when there is room for more."""
         self._feed(*events)
-        if any(isinstance(event, Posted) and event.blocks for event in events):
+        if self.closed:
+            self._cancel_all()  # what was on its way when it closed
+        elif any(isinstance(event, Posted) and event.blocks for event in events):
             await self._door.wait()
 
     async def news(self, client: str) -> list[News]:
         """Return what is new for a client; waits for it."""
         waiting = self._inbox(client)
-        if not waiting and not self._closed:
+        if not waiting and not self.closed:
             bell = self._bell[client]
             bell.clear()
             try:
@@ -92,9 +96,9 @@ class Coordinator:
 
     async def shut_down(self) -> None:
         """Cancel what has not ended and close the routines."""
-        for job in list(self._driver.machine.jobs):
-            self._feed(ControlAsked(job, "cancel", "the running flow was shut down"))
-        self._closed = True
+        self.closed = True
+        self._cancel_all()
+        self._door.set()
         for bell in self._bell.values():
             bell.set()
         refs = self._workplaces.close()
@@ -102,10 +106,16 @@ class Coordinator:
             await asyncio.wait([asyncio.ensure_future(_quietly(ref)) for ref in refs], timeout=3)
         self._workplaces.kill()
 
+    def _cancel_all(self) -> None:
+        for job in list(self._driver.machine.jobs):
+            self._feed(ControlAsked(job, "cancel", "the running flow was shut down"))
+
     # ---- for the driver ------------------------------------------------------------------------------------------
 
     def dispatch(self, work: Slice) -> None:
         try:
+            if self.closed:
+                raise StateError("the running flow was shut down")
             receipt, stored = self._workplaces.send(work)
         except Exception as exc:  # the call could not be made: its options, or a lost connection
             reason = f"{type(exc).__name__}: {exc}"
@@ -137,7 +147,7 @@ class Coordinator:
             self._workplaces.stop(slice_id, ref, force)
 
     def set_door(self, is_open: bool) -> None:
-        self._door.set() if is_open else self._door.clear()
+        self._door.set() if is_open or self.closed else self._door.clear()
 
     def tell(self, news: News) -> None:
         if isinstance(news, Advise):

@@ -51,7 +51,11 @@ class Hub:
         coordinator = self._coordinators.get(running)
         if coordinator is None:
             return [Gone("the running flow was shut down")]
-        return await coordinator.news(client)
+        news = await coordinator.news(client)
+        if not news and coordinator.closed:
+            self._coordinators.pop(running, None)  # its last news were fetched
+            return [Gone("the running flow was shut down")]
+        return news
 
     async def ask(self, running: str, question: str, job: str) -> Any:
         """See `Coordinator.ask`."""
@@ -59,11 +63,10 @@ class Hub:
         return None if coordinator is None else coordinator.ask(question, job)
 
     async def shut_down(self, running: str) -> None:
-        """End a running flow."""
+        """End a running flow. It stays until its client has fetched how its jobs ended."""
         coordinator = self._coordinators.get(running)
         if coordinator is not None:
             await coordinator.shut_down()
-            del self._coordinators[running]
 
     def __repr__(self) -> str:
         return f"Coordinator({self._label})"

@@ -136,10 +136,10 @@ class RaySession:
     # ---- inside --------------------------------------------------------------------------------------------------
 
     def _check(self) -> None:
-        if self._gone is not None:
-            raise ExecutionError(f"the coordinator of this running flow is gone: {self._gone}")
         if self._closed:
             raise StateError("the running flow was shut down; run it again with rt.exec(flow)")
+        if self._gone is not None:
+            raise ExecutionError(f"the coordinator of this running flow is gone: {self._gone}")
 
     def _is_large(self, block: Block) -> bool:
         return block.nbytes > self._tuning.inline_bytes and isinstance(block.body, Packed)
@@ -189,9 +189,13 @@ class RaySession:
                 news: list[News] = ray.get(self._hub.news.remote(self._running, self._client))
                 if news:
                     self._begun.difference_update(one.job for one in news if isinstance(one, Report))
+                    gone = next((one for one in news if isinstance(one, Gone)), None)
+                    if gone is not None and self._gone is None:
+                        self._gone = gone.reason
                     self._on_news(news)
-                elif self._closed:
-                    return
+                    if gone is not None:
+                        self._outbox.put(None)
+                        return
         except (Exception, SystemExit) as exc:  # Ray raises SystemExit in a thread that waits while it shuts down
             self._lost(exc)
 
@@ -199,4 +203,5 @@ class RaySession:
         """The coordinator cannot be reached any more: whoever waits has to hear of it."""
         if self._gone is None:
             self._gone = str(exc).strip().splitlines()[0] if str(exc).strip() else type(exc).__name__
+            self._outbox.put(None)
             self._on_news([Gone(self._gone if not self._closed else "the running flow was shut down")])

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from routilux_dist.client import results
 from routilux_dist.coordinator.commands import Report
 from routilux_dist.coordinator.events import ControlAsked, RetryAsked
-from routilux_dist.errors import JobCancelledError, StateError
+from routilux_dist.errors import ConfigurationError, JobCancelledError, StateError
 from routilux_dist.ids import JobStatus
 
 if TYPE_CHECKING:
@@ -196,22 +196,36 @@ class Job(concurrent.futures.Future):  # type: ignore[type-arg]  # not subscript
         """Promise that no more messages will be posted, so that the job may end."""
         self._worker.session.control(ControlAsked(self.job_id, "close"))
 
-    def retry_failed(self, letters: Iterable[int] = ()) -> Job:
+    def retry_failed(self, letters: Iterable[int] | None = None) -> Job:
         """Post dead letters again, after what made them fail was put right.
 
         Args:
-            letters: Their places in `dead_letters`; all by default.
+            letters: Their places in `dead_letters`; None for all, an empty list for none.
 
         Returns:
-            This job if it is still going, else a new job of the same running flow.
+            This job if it is still going or nothing was chosen, else a new job of the same running flow.
+
+        Raises:
+            ConfigurationError: There is no such dead letter.
+            StateError: None of them is a message that can be posted again.
         """
-        chosen = tuple(letters)
-        if not self.done():
-            self._worker.session.control(RetryAsked(self.job_id, chosen))
+        chosen = None if letters is None else tuple(dict.fromkeys(letters))  # a place that is named twice is one letter
+        if chosen is not None and not chosen:
             return self
-        assert self._report is not None
-        found = self._report.letters
-        return self._worker.post_letters([found[n] for n in chosen] if chosen else list(found))
+        ended = self._report
+        if chosen is not None:
+            count = len(ended.letters if ended is not None else self._contents()[2])
+            wrong = [n for n in chosen if not isinstance(n, int) or not 0 <= n < count]
+            if wrong:
+                there = f"its places are 0 to {count - 1}" if count else "it has none"
+                raise ConfigurationError(
+                    f"job {self.job_id!r} has no dead letter {', '.join(map(repr, wrong))}; {there}; see job.dead_letters"
+                )
+        if not self.done():
+            self._worker.session.control(RetryAsked(self.job_id, chosen or ()))
+            return self
+        found = self._report.letters if self._report is not None else ()
+        return self._worker.post_letters(list(found) if chosen is None else [found[n] for n in chosen])
 
     def watch(self, quiet: bool = False) -> Job:
         """Show progress until the job has ended; return the job.

@@ -133,6 +133,27 @@ def test_letters_without_messages_cannot_be_posted(desk: Desk) -> None:
         desk.worker.post_letters([Letter(failure(), desk.output("j")._replace(rows=0))])
 
 
+def test_letters_are_chosen_by_place(desk: Desk) -> None:
+    job = desk.worker.post("a", "input", 1, job_id="j")
+    block = desk.output("j", 1)._replace(port=desk.plan.slot("a", "input").index)
+    desk.session.answers["contents"] = ((), (), (Letter(failure(), block),), {})
+    with pytest.raises(ConfigurationError, match="no dead letter 3; its places are 0 to 0"):
+        job.retry_failed([3])
+    assert job.retry_failed([]) is job
+    assert desk.session.asked == []
+    assert job.retry_failed([0]) is job
+    assert job.retry_failed() is job
+    assert [event.letters for event in desk.session.asked] == [(0,), ()]
+    desk.report("j", letters=(Letter(failure(), block), Letter(failure(), block)))
+    for wrong in (2, -1):
+        with pytest.raises(ConfigurationError, match="0 to 1"):
+            job.retry_failed([wrong])
+    assert job.retry_failed(iter(())) is job
+    assert job.retry_failed([1]) is not job
+    assert job.retry_failed() is not job
+    assert [len(event.blocks) for event in desk.session.posted[1:]] == [1, 2]
+
+
 def test_news_about_nobody_are_ignored(desk: Desk) -> None:
     desk.report("nobody")
     assert desk.worker.may_wait()

@@ -209,7 +209,9 @@ class Job(concurrent.futures.Future):  # type: ignore[type-arg]  # not subscript
             ConfigurationError: There is no such dead letter.
             StateError: None of them is a message that can be posted again.
         """
-        chosen = None if letters is None else tuple(dict.fromkeys(letters))  # a place that is named twice is one letter
+        chosen: tuple[Any, ...] | None = (
+            None if letters is None else tuple(dict.fromkeys(letters))
+        )  # a place that is named twice is one letter
         if chosen is not None and not chosen:
             return self
         ended = self._report

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from types import GeneratorType
 from typing import TYPE_CHECKING, Any
 
-from routilux_dist.errors import ValidationError
+from routilux_dist.errors import StateError, ValidationError
+from routilux_dist.flow.context import ACTIVITY
 from routilux_dist.flow.functions import by_name
 from routilux_dist.flow.handling import ErrorHandler
 from routilux_dist.flow.ports import ERROR_EVENT
@@ -59,9 +60,12 @@ class Step:
 
 
 def make_emit(routine_id: str, routes: Routes, activity: Activity) -> Callable[..., None]:
-    """Return the `emit` of a routine on this host: a closure, because it is called for every message."""
+    """Return the `emit` of a routine on this host: a closure, because it is called for every message.
+
+    It raises where no activation of the host runs, such as in `open()` or in a thread of its own: that message would be lost.
+    """
     push, box = activity.local.append, activity.boxed.append
-    missing = MISSING
+    missing, running = MISSING, ACTIVITY.get
 
     def emit(event: str, payload: Any = missing, /, **fields: Any) -> None:
         if payload is missing:
@@ -74,6 +78,11 @@ def make_emit(routine_id: str, routes: Routes, activity: Activity) -> Callable[.
             # Same name, slow path: it raises the error that explains.
             activity.emit(event, payload)
             return
+        if running(None) is not activity:
+            raise StateError(
+                f"routine {routine_id!r} cannot emit {event!r} now: emit works inside logic, a handler or finish, in the thread "
+                f"that runs them; to send what another thread found, wait for it there"
+            )
         depth = activity.depth
         for step in local:
             push((step, payload, depth))

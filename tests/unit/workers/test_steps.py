@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
 import routilux_dist as rd
-from routilux_dist.errors import ValidationError
+from routilux_dist.errors import StateError, ValidationError
 from routilux_dist.testing import Workbench
 from routilux_workers.steps import as_call, default_event
 from tests.unit.workers.conftest import of
@@ -107,3 +108,25 @@ def test_forms_of_emit(workbench: Build) -> None:
     assert one.sent(receipt) == [1, {"a": 1, "b": 2}, {}, None]
     assert ["both" in letter.failure.message for letter in receipt.letters] == [True, False]
     assert "outptu" in receipt.letters[1].failure.message
+
+
+def test_emit_raises_where_no_activation_runs(workbench: Build) -> None:
+    class Emits(rd.Routine):
+        def setup(self) -> None:
+            self.add_slot("input")
+            self.add_event("output")
+
+        def open(self) -> None:
+            with pytest.raises(StateError, match="routine 'r' cannot emit 'output' now"):
+                self.emit("output", 0)
+
+        def logic(self, x: int) -> None:
+            with ThreadPoolExecutor(1) as pool:
+                error = pool.submit(self.emit, "output", 0).exception()
+            self.emit("output", type(error).__name__)
+
+    one = workbench(of(("r", Emits())))
+    assert one.host.broken is None
+    assert one.sent(one.send("r.input", 1)) == ["StateError"]
+    with pytest.raises(StateError):
+        one.host.routines["r"].emit("output", 0)

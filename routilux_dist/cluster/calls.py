@@ -59,21 +59,35 @@ class HostActor:
 
     def __init__(self, shipment: Shipment, group: int, partition: int, label: str) -> None:
         self._label = label
+        self._place = (shipment, group, partition)
+        self._host: Host | None = None
         self._broken: Exception | None = None
+        self._build()
+
+    def _build(self) -> None:
+        self._broken = None
         try:
-            self._host = entry.open_host(shipment, group, partition, _is_cancelled)
+            self._host = entry.open_host(*self._place, _is_cancelled)
         except Exception as exc:  # a routine cannot be built here: the job has to hear why
             self._broken = exc
 
     def run(self, work: Slice, inline_bytes: int, *arguments: Any) -> Result:
         """Run a slice."""
-        if self._broken is not None:
-            return entry.refuse(work, self._broken), None
-        return _run(self._host, work, arguments, inline_bytes)
+        if self._host is None and self._broken is None:
+            self._build()
+        if self._host is None:
+            assert self._broken is not None
+            reason, self._broken = self._broken, None
+            return entry.refuse(work, reason), None
+        result = _run(self._host, work, arguments, inline_bytes)
+        if self._host.broken is not None:  # its open() failed: the job has heard of it, the next slice tries again
+            self._host.close()
+            self._host = None
+        return result
 
     def close(self) -> None:
         """Run `close()` of the routines."""
-        if self._broken is None:
+        if self._host is not None:
             self._host.close()
 
     def __repr__(self) -> str:

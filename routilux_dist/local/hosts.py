@@ -35,6 +35,9 @@ class Hosts:
         """Return the host of a home; stateless groups have one per thread."""
         place = (group, partition, 0 if group in self._partitions else thread)
         host = self._hosts.get(place)
+        if host is not None and host.broken is not None:  # its open() failed: the next slice tries again
+            host.close()
+            host = None
         if host is None:
             host = self._build(group, partition)
             with self._lock:

@@ -88,6 +88,9 @@ def task_host(running: str, shipment: Callable[[], Shipment], group: int, is_can
         is_cancelled: Tells whether a job was cancelled meanwhile.
     """
     host = _hosts.get((running, group))
+    if host is not None and host.broken is not None:  # its open() failed: the next slice tries again
+        _hosts.pop((running, group)).close()
+        host = None
     if host is None:
         while len(_hosts) >= _MAX_HOSTS:
             _hosts.pop(next(iter(_hosts))).close()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import routilux_dist as rd
 from routilux_dist.testing import Workbench
 from routilux_dist.wire.block import Block
 from routilux_dist.wire.slices import JobNote, Slice
@@ -59,5 +60,39 @@ def test_a_process_keeps_hosts_of_tasks_and_forgets_the_oldest() -> None:
     assert len(built) == entry._MAX_HOSTS + 1
     for left in entry._hosts.values():
         left.close()
+    entry._hosts.clear()
+    one.close()
+
+
+class OpensLate(rd.Routine):
+    tries: list[int] = []
+
+    def setup(self) -> None:
+        self.add_slot("input")
+        self.add_event("output")
+
+    def open(self) -> None:
+        self.tries.append(1)
+        if len(self.tries) == 1:
+            raise OSError("not yet")
+
+    def logic(self, x: int) -> int:
+        return x
+
+
+def test_a_host_whose_open_failed_is_built_again_for_the_next_slice() -> None:
+    flow = of(("r", OpensLate()))
+    one = Workbench(flow)  # opens, and fails
+    OpensLate.tries.clear()
+    shipped = entry.Shipment(one.plan, entry.pack_code(flow.routines, None), {}, 1 << 20)
+    entry._hosts.clear()
+    never = lambda job: False  # noqa: E731
+    slices = [Slice(n, 1, 0, 0, [(n, one.block("r.input", [1]))], 9.0, {"job": JobNote()}, {}, 100) for n in (1, 2)]
+    broken = entry.task_host("f", lambda: shipped, 0, never)
+    assert broken.run(slices[0]).stopped["job"].kind == "open"
+    again = entry.task_host("f", lambda: shipped, 0, never)
+    assert not again.run(slices[1]).stopped
+    assert entry.task_host("f", lambda: shipped, 0, never) is again
+    again.close()
     entry._hosts.clear()
     one.close()

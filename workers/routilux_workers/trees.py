@@ -23,9 +23,14 @@ if TYPE_CHECKING:
 Message = tuple["Step", Any, int]
 
 
+#: Seconds of running that a queue gets per second that it took to line up.
+LINE_UP_FACTOR = 20.0
+
+
 def run(host: Host) -> None:
     """Run the blocks of the host's slice, in order, until the budget is spent."""
     queued: deque[Message] = deque()
+    started = perf_counter()
     job, roots = "", 0
     blocks = host.slice.blocks
     for place, (block_id, block) in enumerate(blocks):
@@ -49,6 +54,9 @@ def run(host: Host) -> None:
             roots += len(rows)
             following = blocks[place + 1][1] if place + 1 < len(blocks) else None
             if following is None or following.entry or following.attempt > 1 or following.rows == 0:
+                # What a long queue costs to line up, and to give back, must not eat the time for running it.
+                now = perf_counter()
+                host.deadline = now + max(host.slice.budget, LINE_UP_FACTOR * (now - started))
                 _drain(host, queued, None)
         else:
             roots += _run_block(host, block)

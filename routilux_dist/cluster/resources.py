@@ -78,7 +78,7 @@ def call_options(group: GroupPlan, workers: int, cpus: int) -> dict[str, Any]:
     if group.kind is GroupKind.TASKS:
         options["num_cpus"] = needs.num_cpus if needs.explicit_cpus else min(needs.num_cpus, cpus / max(workers, 1))
     else:
-        options["num_cpus"] = needs.num_cpus if needs.explicit_cpus else 0
+        options["num_cpus"] = 0
         options.setdefault("scheduling_strategy", "SPREAD")
     if needs.num_gpus:
         options["num_gpus"] = needs.num_gpus

@@ -174,6 +174,10 @@ def _deliver(machine: Machine, jobs: dict[str, Job], receipt: Receipt) -> None:
 
 
 def _settle_job(machine: Machine, job: Job) -> None:
+    seconds = machine.plan.limits.execution_timeout
+    if seconds is not None and machine.now >= job.created + seconds:
+        ending.time_out(machine, job.id)  # its timer may ring after this commit
+        return
     limit = machine.plan.limits.max_messages
     if limit is not None and job.accepted > limit:
         ending.too_many(machine, job)

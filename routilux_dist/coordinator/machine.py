@@ -125,7 +125,7 @@ class Machine:
         wall = self.now + self.wall_offset
         history.append(Entry(wall, kind, routine, text))
         limits = self.plan.limits
-        while len(history) > limits.max_history_size:
+        while limits.max_history_size is not None and len(history) > limits.max_history_size:
             history.popleft()
         if limits.history_ttl_seconds is not None:
             while history and history[0].time < wall - limits.history_ttl_seconds:

@@ -36,7 +36,7 @@ class Declared:
     """Everything a routine has declared. Read by the compiler and the workers."""
 
     __slots__ = (
-        *("args", "kwargs", "late", "phase", "slots", "events", "config"),
+        *("args", "changes", "kwargs", "late", "phase", "slots", "events", "config"),
         *("policy", "state", "handler", "logic", "options", "flow", "id"),
     )
 
@@ -44,6 +44,8 @@ class Declared:
         self.args = args
         self.kwargs = kwargs
         self.late: list[Call] = []
+        #: How often something was declared or assigned after `setup()`: tells a running flow that it is out of date.
+        self.changes = 0
         self.phase = Phase.INIT
         self.slots: dict[str, Slot] = {}
         self.events: dict[str, Event] = {}

@@ -125,6 +125,8 @@ class ErrorHandler:
 
     def delay(self, attempt: int, token: str = "") -> float:
         """Return the seconds to wait after attempt number `attempt` failed."""
+        if not self.retry_delay:
+            return 0.0
         try:
             delay = min(self.retry_delay * self.retry_backoff ** (attempt - 1), self.max_delay)
         except OverflowError:  # two to the power of a thousand: far beyond any bound

@@ -57,7 +57,7 @@ class Limits:
     execution_timeout: float | None = None
     max_messages: int | None = None
     max_hops: int | None = None
-    max_history_size: int = 1000
+    max_history_size: int | None = 1000
     history_ttl_seconds: float | None = None
     no_progress_timeout: float | None = 600.0
 
@@ -261,8 +261,9 @@ class FlowModel:
 
     def fingerprint(self) -> tuple[object, ...]:
         """Return something that changes whenever the flow is changed."""
-        late = sum(len(r._declared.late) for r in self._routines.values())
-        return len(self._routines), len(self._connections), late, id(self.error_handler), self.entry
+        changes = sum(r._declared.changes for r in self._routines.values())
+        shape = (len(self._routines), len(self._connections), changes)
+        return *shape, self.error_handler, self.entry, self.execution_mode, self.max_workers, self.limits
 
     def _split(self, path: Any, kind: str) -> tuple[str, str]:
         routine_id, _, port = path.partition(".") if isinstance(path, str) else ("", "", "")

@@ -293,12 +293,14 @@ class Routine(metaclass=RoutineMeta):
         result = DECLARATIONS[method](self, *given, **named)
         if declared.phase is Phase.READY:
             recorded = tuple(to_record(self, a) for a in given)
+            declared.changes += 1
             declared.late.append((method, recorded, {k: to_record(self, v) for k, v in named.items()}))
         return result
 
     def _record(self, name: str, call: Call) -> None:
         """Record a change of an attribute. Only the last one counts, so that what was replaced need not travel."""
         late = self._declared.late
+        self._declared.changes += 1
         # A property may do anything with what it is given, so it gets all of it.
         if not hasattr(getattr(type(self), name, None), "__set__"):
             late[:] = [c for c in late if c[0] not in ("__setattr__", "__delattr__") or c[1][0] != name]

@@ -62,6 +62,8 @@ class Coordinator:
             partitions=shipment.partitions,
             slots=resources.slots(shipment.plan, nodes),
             wall_offset=clock.wall() - clock.monotonic(),
+            # A slice sent ahead waits for a worker only where Ray has no CPU left to start it on.
+            lookahead=workers >= cpus,
             validate=validate,
         )
         self._driver = Driver(machine, self, clock)

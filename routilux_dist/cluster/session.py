@@ -81,14 +81,12 @@ class RaySession:
     def control(self, event: ControlAsked | RetryAsked) -> None:
         """Carry out a request; when this returns, the coordinator knows.
 
-        Pausing, resuming and cancelling pass messages that wait for room: what makes room may be this very request. Only the
-        message that makes its job goes first.
+        It passes messages that wait for room: what makes room may be this very request. Only the message that makes its job goes
+        first.
         """
         if self._closed or self._gone is not None:
             return
-        # Closing a job promises that no more messages come: it must not overtake those that are on their way.
-        urgent = isinstance(event, ControlAsked) and event.action in ("pause", "resume", "cancel")
-        if urgent and event.job in self._begun:
+        if event.job in self._begun:
             try:
                 ray.get(self._hub.take.remote(self._running, [event]), timeout=CONTROL_SECONDS)
             except ray.exceptions.RayActorError as exc:

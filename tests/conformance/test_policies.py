@@ -90,6 +90,7 @@ def test_batch_timeout_flushes_while_the_job_is_open(runtime: rd.Runtime) -> Non
     eventually(lambda: sum(map(len, job.outputs.get("batches.output", []))) == 2, "the batch timeout")
     assert job.status == "running"
     running.post("batches.input", "c", job_id=job.job_id)
+    eventually(lambda: job.stats()["messages"]["accepted"] == 3, "the last message is taken in")
     job.close()
     batches = job.result(timeout=60)["batches.output"]
     assert flat(batches) == ["a", "b", "c"]

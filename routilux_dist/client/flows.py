@@ -10,9 +10,9 @@ from typing import Any
 
 from routilux_dist.client.job import Job
 from routilux_dist.client.mapping import map_flow
-from routilux_dist.client.runtime import Runtime
+from routilux_dist.client.runtime import BACKENDS, Runtime
 from routilux_dist.compiler.compile import prepare
-from routilux_dist.flow import naming
+from routilux_dist.flow import checks, naming
 from routilux_dist.flow.functions import as_routine
 from routilux_dist.flow.model import FlowModel
 from routilux_dist.flow.registry import FlowRegistry
@@ -103,6 +103,7 @@ class Flow(FlowModel):
             JobFailedError: The job failed.
             TimeoutError: It took longer than `timeout`.
         """
+        checks.refuse("flow.run", [checks.seconds("timeout", timeout, least=0)])
         job = self.submit(payload, backend=backend, entry=entry, runtime=runtime)
         try:
             return job.result(timeout)
@@ -122,7 +123,7 @@ class Flow(FlowModel):
         correlation_id: str | None = None,
     ) -> Job:
         """Start a job and return it; see `Runtime.submit`."""
-        place = runtime if runtime is not None else default_runtime(backend)
+        place = _place(runtime, backend)
         return place.submit(self, payload, entry=entry, job_id=job_id, metadata=metadata, correlation_id=correlation_id)
 
     def map(  # noqa: PLR0913 - keyword-only, each with a default that is right for most
@@ -155,7 +156,7 @@ class Flow(FlowModel):
         Yields:
             Output payloads; an item may give none or many.
         """
-        place = runtime if runtime is not None else default_runtime(backend)
+        place = _place(runtime, backend)
         return map_flow(
             place, self, items, buffersize=buffersize, ordered=ordered, on_error=on_error, entry=entry, timeout=timeout
         )
@@ -172,12 +173,17 @@ class Flow(FlowModel):
     ) -> Job:
         """Start a job at a routine: `flow.execute("clean", entry_params="a b")`; see `submit`."""
         entry = entry_routine
-        if entry_routine is not None and entry_slot is not None:
+        if entry_slot is not None:
+            if entry_routine is None:
+                entry_routine = self.entry_slot()[0]
             entry = f"{entry_routine}.{entry_slot}"
         return self.submit(entry_params, backend=backend, entry=entry, runtime=runtime, **options)
 
     def wait_for_completion(self, job: Job, timeout: float | None = None) -> bool:
         """Wait until a job has ended; return whether it has."""
+        checks.refuse(
+            "flow.wait_for_completion", [checks.instance("job", job, Job, example="a job, as submit returns it")]
+        )
         return job.wait_for_completion(timeout)
 
     def _repr_markdown_(self) -> str:
@@ -206,12 +212,18 @@ def pipeline(*steps: Any, name: str = "pipeline", **options: Any) -> Flow:
     return flow
 
 
+def _place(runtime: Runtime | None, backend: str) -> Runtime:
+    checks.refuse("", [checks.instance("runtime", runtime, Runtime, example="an rd.Runtime", none="the shared one")])
+    return runtime if runtime is not None else default_runtime(backend)
+
+
 _defaults: dict[str, Runtime] = {}
 _defaults_lock = threading.Lock()
 
 
 def default_runtime(backend: str) -> Runtime:
     """Return the runtime that `flow.run` and `flow.map` share in this process."""
+    checks.refuse("", [checks.choice("backend", backend, BACKENDS)])
     with _defaults_lock:
         runtime = _defaults.get(backend)
         if runtime is None or runtime.closed:

@@ -10,6 +10,7 @@ from routilux_dist.client import results
 from routilux_dist.coordinator.commands import Report
 from routilux_dist.coordinator.events import ControlAsked, RetryAsked
 from routilux_dist.errors import ConfigurationError, JobCancelledError, StateError
+from routilux_dist.flow import checks
 from routilux_dist.ids import JobStatus
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ class Job(concurrent.futures.Future):  # type: ignore[type-arg]  # not subscript
             JobCancelledError: The job was cancelled.
             TimeoutError: It did not end in time; it goes on.
         """
-        self._check_wait(timeout)
+        timeout = self._check_wait(timeout)
         try:
             return super().exception(timeout)
         except concurrent.futures.CancelledError:
@@ -77,6 +78,7 @@ class Job(concurrent.futures.Future):  # type: ignore[type-arg]  # not subscript
 
         Receipts that arrive later are not committed. When this returns, the job is cancelled.
         """
+        checks.refuse("job.cancel", [checks.instance("reason", reason, str, example="a text")])
         if self.done():
             return self.cancelled()
         self._worker.session.control(ControlAsked(self.job_id, "cancel", reason))
@@ -100,17 +102,19 @@ class Job(concurrent.futures.Future):  # type: ignore[type-arg]  # not subscript
         Raises:
             StateError: This thread is the one that has to run the job, or to tell that it has ended.
         """
-        self._check_wait(timeout)
+        timeout = self._check_wait(timeout)
         return not concurrent.futures.wait([self], timeout).not_done
 
     wait = wait_for_completion
 
-    def _check_wait(self, timeout: float | None) -> None:
+    def _check_wait(self, timeout: float | None) -> float | None:
+        timeout = checks.waiting(timeout)
         if timeout != 0 and not self.done() and not self._worker.may_wait():
             raise StateError(
                 f"job {self.job_id!r} of flow {self.flow!r} cannot be waited for here: this thread has to return before it can "
                 f"go on. Wait in another thread, or go on in a done callback (job.add_done_callback)"
             )
+        return timeout
 
     def _reason(self) -> str:
         history = self._report.summary["history"] if self._report is not None else ()
@@ -209,6 +213,11 @@ class Job(concurrent.futures.Future):  # type: ignore[type-arg]  # not subscript
             ConfigurationError: There is no such dead letter.
             StateError: None of them is a message that can be posted again.
         """
+        asked: Any = letters
+        checks.refuse(
+            "job.retry_failed",
+            [checks.instance("letters", asked, Iterable, example="places such as [0, 2]", none="all")],
+        )
         chosen: tuple[Any, ...] | None = (
             None if letters is None else tuple(dict.fromkeys(letters))
         )  # a place that is named twice is one letter
@@ -217,7 +226,7 @@ class Job(concurrent.futures.Future):  # type: ignore[type-arg]  # not subscript
         ended = self._report
         if chosen is not None:
             count = len(ended.letters if ended is not None else self._contents()[2])
-            wrong = [n for n in chosen if not isinstance(n, int) or not 0 <= n < count]
+            wrong = [n for n in chosen if checks.whole("place", n, least=0, most=count - 1)]
             if wrong:
                 there = f"its places are 0 to {count - 1}" if count else "it has none"
                 raise ConfigurationError(

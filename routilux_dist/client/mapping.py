@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 from routilux_dist.client import results
 from routilux_dist.client.streams import Stream
 from routilux_dist.client.worker import FlowWorker
-from routilux_dist.errors import ConfigurationError, JobCancelledError, RoutiluxError
+from routilux_dist.errors import JobCancelledError, RoutiluxError
+from routilux_dist.flow import checks
 from routilux_dist.plan.plan import Plan
 
 if TYPE_CHECKING:
@@ -38,11 +39,17 @@ def map_flow(  # noqa: PLR0913 - the arguments of `Flow.map`
     timeout: float | None,
 ) -> Iterator[Any]:
     """Check the arguments and start; see `Flow.map`."""
-    if on_error not in ON_ERROR:
-        raise ConfigurationError(f"on_error={on_error!r}: use one of {', '.join(map(repr, ON_ERROR))}")
-    asked: Any = buffersize
-    if asked is not None and (not isinstance(asked, int) or asked < 1):
-        raise ConfigurationError(f"buffersize={buffersize!r}: a whole number of at least 1, or None")
+    iterable: Any = items
+    checks.refuse(
+        "flow.map",
+        (
+            checks.choice("on_error", on_error, ON_ERROR),
+            checks.whole("buffersize", buffersize, least=1, none="what keeps the workers busy"),
+            checks.flag("ordered", ordered),
+            checks.seconds("timeout", timeout, least=0),
+            checks.instance("items", iterable, Iterable, example="an iterable such as a list or an open file"),
+        ),
+    )
     worker = runtime.worker_for(flow, need_entry=entry is None)
     routine, slot = flow.entry_slot(entry)
     source = iter(items)

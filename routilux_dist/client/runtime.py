@@ -17,6 +17,7 @@ from routilux_dist.client.worker import FlowWorker, new_id
 from routilux_dist.compiler.compile import prepare
 from routilux_dist.driver.session import OnNews, Opening, Session
 from routilux_dist.errors import ConfigurationError, StateError
+from routilux_dist.flow import checks
 from routilux_dist.flow.model import ExecutionMode, FlowModel
 from routilux_dist.flow.registry import FlowRegistry
 from routilux_dist.plan.plan import Plan
@@ -57,11 +58,17 @@ class Runtime:
         tuning: Tuning | None = None,
         ray_options: Mapping[str, Any] | None = None,
     ) -> None:
-        if backend not in BACKENDS:
-            raise ConfigurationError(f"backend={backend!r}: use one of {', '.join(map(repr, BACKENDS))}")
-        asked: Any = max_workers
-        if asked is not None and (not isinstance(asked, int) or asked < 1):
-            raise ConfigurationError(f"max_workers={max_workers!r}: a whole number of at least 1, or None")
+        checks.refuse(
+            "rd.Runtime",
+            (
+                checks.choice("backend", backend, BACKENDS),
+                checks.text("address", address, example="10.0.0.1:6379", none="a running Ray, or a local one"),
+                checks.whole("max_workers", max_workers, least=1, none="as many as there are CPUs"),
+                checks.text("namespace", namespace, example="routilux"),
+                checks.instance("tuning", tuning, Tuning, example="an rd.Tuning", none="the defaults"),
+                checks.mapping("ray_options", ray_options, example="{'num_cpus': 4}", none="no further ones"),
+            ),
+        )
         if backend == "local" and address is not None:
             raise ConfigurationError(
                 f"address={address!r} is for Ray; backend='local' runs in this process and has none"
@@ -99,7 +106,8 @@ class Runtime:
         """
         found = FlowRegistry.resolve(flow)
         plan = self._prepare(found, need_entry=False)
-        return self._start(found, plan, worker_id or new_id(found.name), own=True)
+        name = new_id(found.name) if worker_id is None else checks.identifier("worker_id", worker_id)
+        return self._start(found, plan, name, own=True)
 
     def _prepare(self, flow: FlowModel, need_entry: bool) -> Plan:
         self._check_open()
@@ -258,15 +266,19 @@ class Runtime:
 
     def _find_worker(self, flow: FlowModel | str, worker_id: str | None) -> FlowWorker:
         self._check_open()
+        name = _name_of(flow)
         if worker_id is not None:
-            worker = self._workers.get(worker_id)
+            worker = self._workers.get(checks.identifier("worker_id", worker_id))
+            if worker is not None and worker.alive and worker.flow != name:
+                raise ConfigurationError(
+                    f"worker_id {worker_id!r} runs flow {worker.flow!r}, not {name!r}; name that flow, or another worker_id"
+                )
             if worker is None or not worker.alive:
                 known = ", ".join(one.worker_id for one in self.workers() if one.alive) or "none"
                 raise ConfigurationError(
                     f"no running flow is called {worker_id!r}; running: {known}; see rt.exec(flow)"
                 )
             return worker
-        name = flow.name if isinstance(flow, FlowModel) else flow
         for worker in reversed(list(self._workers.values())):
             if worker.flow == name and worker.alive:
                 return worker
@@ -392,6 +404,13 @@ def _drop(workers: dict[str, FlowWorker], worker: FlowWorker) -> None:
 def _call(forget: Callable[[FlowWorker], None] | None, worker: FlowWorker) -> None:
     if forget is not None:
         forget(worker)
+
+
+def _name_of(flow: FlowModel | str) -> str:
+    """Return what a flow is called; one that runs may have been collected, so that only its name is left."""
+    if isinstance(flow, str) and ":" not in flow and flow not in FlowRegistry.kept():
+        return flow
+    return FlowRegistry.resolve(flow).name
 
 
 @atexit.register

@@ -17,10 +17,9 @@ from routilux_dist.coordinator.events import ControlAsked, Posted
 from routilux_dist.driver.driver import Gone, News
 from routilux_dist.driver.session import Opening, Session
 from routilux_dist.errors import ConfigurationError, ExecutionError, SerializationError, StateError
-from routilux_dist.flow import naming
+from routilux_dist.flow import checks, naming
 from routilux_dist.flow.routine import Routine
 from routilux_dist.flow.state import Key, key_of, partition_of
-from routilux_dist.ids import JOB_ID_RULE
 from routilux_dist.plan.plan import GroupKind, Plan, PortPlan
 from routilux_dist.wire import codec
 from routilux_dist.wire.block import Block, Body, Items, Rows
@@ -85,6 +84,13 @@ class FlowWorker:
         close: bool = True,
     ) -> Job:
         """Post one message; see `Runtime.post`."""
+        checks.refuse(
+            "",
+            (
+                checks.text("correlation_id", correlation_id, example="order-17", none="none"),
+                checks.flag("close", close),
+            ),
+        )
         port = self.port(routine, slot)
         block = self.block(port, [payload], None)
         packed = self._pack_metadata(metadata)
@@ -123,11 +129,7 @@ class FlowWorker:
             raise
 
     def _pack_metadata(self, metadata: Mapping[str, Any] | None) -> Any:
-        asked: Any = metadata
-        if asked is not None and not isinstance(asked, Mapping):
-            raise ConfigurationError(
-                f"metadata={metadata!r}: has to be a mapping such as {{'user': 'ann'}}, or None, not {type(metadata).__name__}"
-            )
+        checks.refuse("", [checks.mapping("metadata", metadata, example="{'user': 'ann'}", none="none")])
         if metadata is None or not self.session.packed:
             return metadata
         try:
@@ -179,6 +181,9 @@ class FlowWorker:
         Raises:
             ConfigurationError: There is no such routine or slot.
         """
+        checks.refuse(
+            "", (checks.text("routine", routine, example="clean"), checks.text("slot", slot, example="input"))
+        )
         if routine not in self.plan.routines:
             hint = naming.did_you_mean(routine, self.plan.routines, "routines")
             raise ConfigurationError(f"flow {self.flow!r} has no routine {routine!r}; {hint}")
@@ -311,7 +316,7 @@ class FlowWorker:
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until the jobs that are open now have ended; return whether they have."""
-        return not concurrent.futures.wait(self.jobs, timeout).not_done
+        return not concurrent.futures.wait(self.jobs, checks.waiting(timeout)).not_done
 
     def close(self) -> None:
         """End the running flow; jobs that have not ended are cancelled."""
@@ -346,12 +351,4 @@ def check_job_id(job_id: str | None) -> str:
     Raises:
         ConfigurationError: It is not allowed.
     """
-    if job_id is None:
-        return new_id("job")
-    asked: Any = job_id
-    if not isinstance(asked, str) or not JOB_ID_RULE.fullmatch(job_id):
-        raise ConfigurationError(
-            f"job_id {job_id!r} is not allowed: letters, digits, '.', '_' and '-', starting with a letter or digit, at most "
-            f"128 characters"
-        )
-    return job_id
+    return new_id("job") if job_id is None else checks.identifier("job_id", job_id)

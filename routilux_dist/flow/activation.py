@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from routilux_dist.errors import ConfigurationError
+from routilux_dist.flow import checks
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +38,13 @@ class Batch:
     timeout: float | None = None
 
     def __post_init__(self) -> None:
-        size: Any = self.size
-        if not isinstance(size, int) or isinstance(size, bool) or size < 1:
-            raise ConfigurationError(f"batch(n): n has to be an int of at least 1, got {self.size!r}")
-        if self.timeout is not None and not self.timeout > 0:
-            raise ConfigurationError(f"batch(timeout=): seconds greater than 0, or None; got {self.timeout!r}")
+        checks.refuse(
+            "rd.batch(n, timeout=None)",
+            (
+                checks.whole("n", self.size, least=1),
+                checks.seconds("timeout", self.timeout, above=0, none="waiting for the end of the job"),
+            ),
+        )
 
     def __str__(self) -> str:
         return f"batch({self.size})" if self.timeout is None else f"batch({self.size}, timeout={self.timeout:g})"
@@ -54,8 +57,7 @@ class Every:
     seconds: float
 
     def __post_init__(self) -> None:
-        if not self.seconds > 0:
-            raise ConfigurationError(f"every(seconds): seconds greater than 0, got {self.seconds!r}")
+        checks.refuse("rd.every(seconds)", [checks.seconds("seconds", self.seconds, above=0, none="")])
 
     def __str__(self) -> str:
         return f"every({self.seconds:g})"
@@ -129,7 +131,7 @@ def as_policy(value: object) -> Policy:
     """
     if isinstance(value, (AllReady, Immediate, Batch, Every, Custom)):
         return value
-    if callable(value):
+    if callable(value) and value not in (all_ready, immediate, batch, every):
         return Custom(value)
     raise ConfigurationError(
         f"activation policy has to be rd.all_ready(), rd.immediate(), rd.batch(n), rd.every(s) or a function, "

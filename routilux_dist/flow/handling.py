@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from routilux_dist.errors import ConfigurationError
+from routilux_dist.flow import checks
 
 
 class ErrorStrategy(str, enum.Enum):
@@ -77,24 +78,25 @@ class ErrorHandler:
         object.__setattr__(self, "retry_on", listed)
         object.__setattr__(self, "strategy", _strategy(self.strategy))
         object.__setattr__(self, "exhausted", _strategy(self.exhausted))
-        faults = [
-            text
-            for broken, text in (
-                (self.exhausted is ErrorStrategy.RETRY, "exhausted= cannot be RETRY; use STOP, CONTINUE or SKIP"),
-                (self.max_retries < 0, f"max_retries= has to be 0 or more, got {self.max_retries}"),
-                (self.retry_delay < 0, f"retry_delay= has to be 0 or more seconds, got {self.retry_delay}"),
-                (self.retry_backoff <= 0, f"retry_backoff= has to be positive, got {self.retry_backoff}"),
-                (self.max_delay < 0, f"max_delay= has to be 0 or more seconds, got {self.max_delay}"),
-                (not 0 <= self.jitter <= 1, f"jitter= has to be between 0 and 1, got {self.jitter}"),
-                (
-                    not all(isinstance(t, type) and issubclass(t, BaseException) for t in listed),
-                    f"retry_on= takes exception classes, got {self.retry_on!r}",
-                ),
-            )
-            if broken
-        ]
-        if faults:
-            raise ConfigurationError("ErrorHandler: " + "; ".join(faults), problems=tuple(faults))
+        classes = all(isinstance(t, type) and issubclass(t, BaseException) for t in listed)
+        checks.refuse(
+            "ErrorHandler",
+            (
+                "exhausted= cannot be RETRY; use STOP, CONTINUE or SKIP"
+                if self.exhausted is ErrorStrategy.RETRY
+                else "",
+                checks.whole("max_retries", self.max_retries, least=0),
+                checks.seconds("retry_delay", self.retry_delay, least=0, none=""),
+                checks.number("retry_backoff", self.retry_backoff, above=0),
+                checks.seconds("max_delay", self.max_delay, least=0, none=""),
+                checks.number("jitter", self.jitter, least=0, most=1),
+                ""
+                if classes
+                else f"retry_on={retry_on!r:.80}: has to be exception classes, such as (ConnectionError,)",
+                checks.function("classify", self.classify, example="lambda exc: rd.FATAL", none="no say"),
+                checks.flag("is_critical", self.is_critical),
+            ),
+        )
 
     def decide(self, exc: BaseException, attempt: int, token: str = "") -> Decision:
         """Decide about an activation that raised `exc`.

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import enum
 import itertools
-import numbers
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from routilux_dist.errors import ConfigurationError
-from routilux_dist.flow import naming
+from routilux_dist.flow import checks, naming
 from routilux_dist.flow.functions import as_routine
 from routilux_dist.flow.handling import ErrorHandler
 from routilux_dist.flow.ports import ERROR_EVENT
@@ -63,11 +62,18 @@ class Limits:
 
     def faults(self) -> list[str]:
         """Return what is wrong, one sentence each."""
-        return [
-            f"{name}={value!r}: has to be a positive number, or None for no bound"
+        counts = ("max_messages", "max_hops", "max_history_size")
+        found = [
+            checks.whole(name, value, least=1, none="no bound")
+            if name in counts
+            else checks.seconds(name, value, above=0)
             for name, value in ((name, getattr(self, name)) for name in self.__slots__)
-            if value is not None and not (isinstance(value, numbers.Real) and float(value) > 0)
         ]
+        return [fault for fault in found if fault]
+
+
+#: Options of a flow that are no limits.
+OPTIONS = ("execution_mode", "max_workers", "entry", "error_handler")
 
 
 class FlowModel:
@@ -91,22 +97,25 @@ class FlowModel:
             raise ConfigurationError(
                 f"flow {name!r}: execution_mode={execution_mode!r}; use one of {options}"
             ) from None
-        asked: Any = max_workers
-        if asked is not None and not (isinstance(asked, int) and asked >= 1):
-            raise ConfigurationError(
-                f"flow {name!r}: max_workers={max_workers!r}: has to be an int of at least 1, or None"
-            )
         self.max_workers = max_workers
         self.entry = entry
         self.error_handler = error_handler
         unknown = [key for key in limits if key not in Limits.__slots__]
         if unknown:
-            hint = naming.did_you_mean(unknown[0], Limits.__slots__, "options")
+            hint = naming.did_you_mean(unknown[0], (*Limits.__slots__, *OPTIONS), "options")
             raise ConfigurationError(f"flow {name!r}: unknown option {unknown[0]!r}; {hint}")
         self.limits = Limits(**limits)
-        faults = self.limits.faults()
-        if faults:
-            raise ConfigurationError(f"flow {name!r}: " + "; ".join(faults), problems=tuple(faults))
+        checks.refuse(
+            f"flow {name!r}",
+            (
+                checks.whole("max_workers", max_workers, least=1, none="the runtime's"),
+                checks.text("entry", entry, example="clean.input", none="its only entry"),
+                checks.instance(
+                    "error_handler", error_handler, ErrorHandler, example="an rd.ErrorHandler", none="STOP"
+                ),
+                *self.limits.faults(),
+            ),
+        )
         self._routines: dict[str, Routine] = {}
         self._connections: dict[Connection, None] = {}
 
@@ -225,6 +234,7 @@ class FlowModel:
             ConfigurationError: It does not exist, or is not unique.
         """
         entry = entry if entry is not None else self.entry
+        checks.refuse("", [checks.text("entry", entry, example="clean.input", none="the only entry")])
         if entry is None:
             candidates = self.entries()
             if len(candidates) != 1:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from routilux_dist.errors import ConfigurationError
-from routilux_dist.flow import naming
+from routilux_dist.flow import checks, naming
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +25,8 @@ class Options:
         max_concurrency: Activations of an async routine that may be awaited at once.
         actors: Keep the routine in this many long-lived processes instead of tasks.
         runtime_env, label_selector, scheduling_strategy, accelerator_type: As in `ray.remote`.
-        ray_options: Further options, handed to Ray as they are.
+        ray_options: Further options, handed to Ray as they are; not those by which Ray would run a message again, or that say
+            how a call is made and named: these are the engine's.
     """
 
     num_cpus: float | None = None
@@ -44,25 +45,24 @@ class Options:
 
     def faults(self) -> list[str]:
         """Return what is wrong with the values, one sentence each."""
-        checks = (
-            (self.num_cpus is not None and self.num_cpus < 0, f"num_cpus={self.num_cpus}: has to be 0 or more"),
-            (self.num_gpus < 0, f"num_gpus={self.num_gpus}: has to be 0 or more"),
-            (self.memory < 0, f"memory={self.memory}: bytes, 0 or more"),
-            (
-                self.timeout is not None and self.timeout <= 0,
-                f"timeout={self.timeout}: seconds greater than 0, or None",
-            ),
-            (self.retries is not None and self.retries < 0, f"retries={self.retries}: has to be 0 or more"),
-            (self.max_concurrency < 1, f"max_concurrency={self.max_concurrency}: has to be at least 1"),
-            (self.actors is not None and self.actors < 1, f"actors={self.actors}: has to be at least 1, or None"),
-        )
-        faults = [text for broken, text in checks if broken]
-        for name, amount in self.resources.items():
-            if name in ("CPU", "GPU", "memory"):
-                faults.append(f"resources={{{name!r}: …}}: use num_cpus=, num_gpus= or memory=")
-            elif amount < 0:
-                faults.append(f"resources[{name!r}]={amount}: has to be 0 or more")
-        return faults
+        found = [
+            checks.number("num_cpus", self.num_cpus, least=0, none="the default"),
+            checks.number("num_gpus", self.num_gpus, least=0),
+            checks.number("memory", self.memory, least=0, unit="a number of bytes"),
+            checks.seconds("timeout", self.timeout, above=0),
+            checks.whole("retries", self.retries, least=0, none="what the error handler says"),
+            checks.whole("max_concurrency", self.max_concurrency, least=1),
+            checks.whole("actors", self.actors, least=1, none="no actors of its own"),
+            checks.mapping("resources", self.resources, example="{'tape': 1}"),
+            checks.mapping("runtime_env", self.runtime_env, example="{'env_vars': {'MODE': 'fast'}}", none="none"),
+            checks.mapping("label_selector", self.label_selector, example="{'region': 'eu'}", none="any node"),
+            checks.text("accelerator_type", self.accelerator_type, example="A100", none="any"),
+            checks.mapping("ray_options", self.ray_options, example="{'max_calls': 100}"),
+        ]
+        found += [_label_fault(name, value) for name, value in _entries(self.label_selector)]
+        found += [_resource_fault(name, amount) for name, amount in _entries(self.resources)]
+        found += [_ray_fault(name) for name, _ in _entries(self.ray_options)]
+        return [fault for fault in found if fault]
 
     def replace(self, **changes: Any) -> Options:
         """Return these options with some changed.
@@ -76,14 +76,46 @@ class Options:
                 raise ConfigurationError(
                     f"unknown routine option {name!r}; {naming.did_you_mean(name, known, 'options')}"
                 )
-        try:
-            changed = dataclasses.replace(self, **changes)
-            faults = changed.faults()
-        except TypeError as exc:
-            raise ConfigurationError(f"routine options {changes!r}: {exc}") from None
-        if faults:
-            raise ConfigurationError("routine options: " + "; ".join(faults), problems=tuple(faults))
+        changed = dataclasses.replace(self, **changes)
+        checks.refuse("routine options", changed.faults())
         return changed
+
+
+#: What a message that failed, or whose process was lost, needs: Ray must not try behind the engine's back.
+_RETRYING = ("max_retries", "max_task_retries", "max_restarts", "retry_exceptions")
+#: How calls are made: what the engine relies on.
+_OWNED = (
+    *("name", "namespace", "lifetime", "get_if_exists", "num_returns", "max_pending_calls", "concurrency_groups"),
+    *("allow_out_of_order_execution", "enable_tensor_transport", "_generator_backpressure_num_objects"),
+    *("_actor_generator_backpressure_num_objects", "_num_objects_per_yield"),
+)
+
+
+def _entries(given: Any) -> list[tuple[Any, Any]]:
+    return list(given.items()) if isinstance(given, Mapping) else []
+
+
+def _label_fault(name: object, value: object) -> str:
+    return checks.text(f"label_selector[{name!r}]", value, example="eu-west")
+
+
+def _resource_fault(name: object, amount: object) -> str:
+    if name in ("CPU", "GPU", "memory", "num_cpus", "num_gpus"):
+        return f"resources={{{name!r}: …}}: use num_cpus=, num_gpus= or memory="
+    return checks.number(f"resources[{name!r}]", amount, least=0)
+
+
+def _ray_fault(name: object) -> str:
+    if name in _RETRYING:
+        return (
+            f"ray_options={{{name!r}: …}}: Ray's own retries stay off, because the engine counts attempts; use retries= or "
+            f"an rd.ErrorHandler"
+        )
+    if name in _OWNED:
+        return f"ray_options={{{name!r}: …}}: the engine decides that for its calls; leave it out"
+    if name in Options.__slots__:
+        return f"ray_options={{{name!r}: …}}: give it as a routine option, {name}=…"
+    return ""
 
 
 DEFAULT = Options()

@@ -7,7 +7,7 @@ import weakref
 from typing import Any, ClassVar
 
 from routilux_dist.errors import ConfigurationError
-from routilux_dist.flow import naming
+from routilux_dist.flow import checks, naming
 from routilux_dist.flow.model import FlowModel
 
 
@@ -25,6 +25,7 @@ class FlowRegistry:
     @classmethod
     def register(cls, flow: FlowModel, name: str | None = None) -> None:
         """Keep a flow, and let `name` (default: its own) mean this one."""
+        checks.refuse("FlowRegistry.register", [checks.instance("flow", flow, FlowModel, example="an rd.Flow")])
         cls._pinned[naming.check("flow", name or flow.name)] = flow
 
     @classmethod
@@ -41,6 +42,11 @@ class FlowRegistry:
     def unregister(cls, name: str) -> None:
         """Forget a kept flow; unknown names are fine."""
         cls._pinned.pop(name, None)
+
+    @classmethod
+    def kept(cls) -> frozenset[str]:
+        """Return the names under which flows were registered."""
+        return frozenset(cls._pinned)
 
     @classmethod
     def names(cls) -> list[str]:

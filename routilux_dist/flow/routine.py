@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from routilux_dist.errors import ConfigurationError, StateError
-from routilux_dist.flow import activation, context, merging, naming, options
+from routilux_dist.flow import activation, checks, context, merging, naming, options
 from routilux_dist.flow.declared import DECLARATIONS, Call, Declared, from_record, to_record
 from routilux_dist.flow.declared import Phase as Phase
 from routilux_dist.flow.handling import ErrorHandler, ErrorStrategy
@@ -75,6 +75,7 @@ class Routine(metaclass=RoutineMeta):
         return routine
 
     def __init__(self, name: str | None = None) -> None:
+        checks.refuse(type(self).__name__, [checks.text("name", name, example="clean", none="none")])
         self.name = name
 
     # ---- what users override ------------------------------------------------------------------------------------

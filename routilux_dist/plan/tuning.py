@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from routilux_dist.flow import checks
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tuning:
@@ -26,6 +28,11 @@ class Tuning:
     max_pending_blocks: int = 4096
 
     def __post_init__(self) -> None:
-        for name in self.__slots__:
-            if getattr(self, name) <= 0:
-                raise ValueError(f"Tuning.{name} has to be positive, got {getattr(self, name)!r}")
+        counts = [name for name in self.__slots__ if name != "slice_seconds"]
+        checks.refuse(
+            "Tuning",
+            (
+                checks.seconds("slice_seconds", self.slice_seconds, above=0, none=""),
+                *(checks.whole(name, getattr(self, name), least=1) for name in counts),
+            ),
+        )

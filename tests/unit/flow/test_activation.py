@@ -41,7 +41,7 @@ def test_a_policy_is_a_value(text: str) -> None:
 
 @pytest.mark.parametrize("size", [0, -1, 1.5, "3", None, True])
 def test_a_batch_holds_at_least_one(size: object) -> None:
-    with pytest.raises(ConfigurationError, match=r"batch\(n\): n has to be an int of at least 1"):
+    with pytest.raises(ConfigurationError, match=r"rd.batch.*n=.*has to be a whole number of at least 1"):
         activation.batch(size)  # type: ignore[arg-type]
 
 

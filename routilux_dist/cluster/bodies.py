@@ -42,7 +42,7 @@ def resolve(work: Slice, arguments: Sequence[Any]) -> Slice:
 
 def detach(receipt: Receipt, inline_bytes: int) -> list[Packed] | None:
     """On the worker: take large bodies out of a receipt; return them, or None if there are none."""
-    total = sum(b.nbytes for b in receipt.blocks) + sum(b.nbytes for b in receipt.outputs)
+    total = sum(b.nbytes for b in (*receipt.blocks, *receipt.carried, *receipt.outputs))
     limit = inline_bytes if total <= MAX_INLINE_BYTES else _WORTH_STORING
     if total <= limit:
         return None
@@ -55,6 +55,7 @@ def detach(receipt: Receipt, inline_bytes: int) -> list[Packed] | None:
         return block._replace(body=Stored(None, len(stored) - 1))
 
     receipt.blocks = [out(b) for b in receipt.blocks]
+    receipt.carried = [out(b) for b in receipt.carried]
     receipt.outputs = [out(b) for b in receipt.outputs]
     receipt.retries = [(delay, out(b)) for delay, b in receipt.retries]
     return stored or None
@@ -69,5 +70,6 @@ def point(receipt: Receipt, ref: Any) -> None:
         return block
 
     receipt.blocks = [back(b) for b in receipt.blocks]
+    receipt.carried = [back(b) for b in receipt.carried]
     receipt.outputs = [back(b) for b in receipt.outputs]
     receipt.retries = [(delay, back(b)) for delay, b in receipt.retries]

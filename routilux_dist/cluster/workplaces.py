@@ -47,7 +47,7 @@ class Workplaces:
         return method.remote(sent, self._inline, *arguments)  # type: ignore[no-any-return]
 
     def _place(self, group: GroupPlan, partition: int) -> tuple[int, int]:
-        if group.kind is not GroupKind.ACTORS:
+        if group.kind is not GroupKind.ACTORS or group.is_async:  # the slice names its host
             return group.index, partition
         size = group.size or self._workers
         return min(((group.index, n) for n in range(size)), key=lambda place: self._load.get(place, 0))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING
 
 from routilux_dist.coordinator import dispatch, ending, lanes, posting
 from routilux_dist.coordinator.commands import Deliver, SetTimer
 from routilux_dist.coordinator.events import SliceFinished, SliceLost
-from routilux_dist.coordinator.state import Flight, Job, Queued, RoutineCounts
+from routilux_dist.coordinator.state import Carried, Flight, Job, Queued, RoutineCounts
 from routilux_dist.errors import InternalError
 from routilux_dist.plan.plan import GroupKind
 from routilux_dist.wire import reducing
@@ -33,10 +34,11 @@ def finished(machine: Machine, event: SliceFinished) -> None:
         return
     del machine.flights[receipt.slice_id]
     flight.lane.flying -= 1
+    flight.lane.out.discard(flight.slice.partition)
     flight.lane.rest_until = machine.now + min(dispatch.REST_FACTOR * receipt.overhead, dispatch.MAX_REST)
     machine.commits += 1
     untouched = set(receipt.untouched)
-    jobs = _land(machine, flight, untouched)
+    jobs = _land(machine, flight, untouched, set(receipt.running))
     if machine.validate:
         _check_conservation(machine, flight, receipt, jobs)
     for number in reversed(receipt.untouched):
@@ -47,6 +49,8 @@ def finished(machine: Machine, event: SliceFinished) -> None:
             _record(machine, jobs[job_id], receipt)
             ending.fail(machine, jobs.pop(job_id), failure)
     _messages(machine, jobs, receipt, flight.lane.partition)
+    if receipt.running or receipt.carried:
+        _carry_on(machine, flight, jobs, receipt)
     for job in jobs.values():
         _record(machine, job, receipt)
     _deliver(machine, jobs, receipt)
@@ -56,19 +60,38 @@ def finished(machine: Machine, event: SliceFinished) -> None:
         _settle_job(machine, job)
 
 
-def _land(machine: Machine, flight: Flight, untouched: set[int]) -> dict[str, Job]:
-    """Take the slice's blocks out of the air; return the living jobs they belong to."""
+def _land(
+    machine: Machine, flight: Flight, untouched: set[int], running: AbstractSet[int] = frozenset()
+) -> dict[str, Job]:
+    """Take the slice's blocks out of the air, except those that still run; return the living jobs they belong to."""
     jobs: dict[str, Job] = {}
     for number, block in flight.blocks.items():
         job = flight.jobs[block.job]
         if not job.alive:
             continue  # it ended while the slice was out: discarded then
         jobs[block.job] = job
+        if number in running:
+            continue
         job.blocks -= 1
         job.flying -= block.rows
         if number not in untouched:
             machine.crashes.pop(number, None)
     return jobs
+
+
+def _carry_on(machine: Machine, flight: Flight, jobs: dict[str, Job], receipt: Receipt) -> None:
+    """Keep what still runs for the next slice of its host, which is sent at once: even if it names nothing, it says so."""
+    carried = flight.lane.carried[flight.slice.partition] = Carried(jobs=jobs)
+    for number in receipt.running:
+        block = flight.blocks[number]
+        if block.job in jobs:
+            carried.known[number] = block
+    for block in receipt.carried:
+        job = jobs.get(block.job)
+        if job is not None:
+            job.blocks += 1
+            job.flying += block.rows
+            carried.told[machine.number("block")] = block
 
 
 def _put_back(machine: Machine, jobs: dict[str, Job], flight: Flight, number: int) -> None:
@@ -111,9 +134,7 @@ def _fold_data(jobs: dict[str, Job], receipt: Receipt) -> None:
             try:
                 job.data[key] = reducing.fold(job.data.get(key), reducer, value)
             except TypeError as exc:
-                message = f"job data {key!r}: reducer {reducer!r} met values that cannot be compared: {exc}"
-                failure = Failure(job=job_id, routine="", kind="data", error_type="ValidationError", message=message)
-                receipt.stopped.setdefault(job_id, failure)
+                receipt.stop(job_id, reducing.disagreement(job_id, key, reducer, exc))
 
 
 def _record(machine: Machine, job: Job, receipt: Receipt) -> None:
@@ -191,8 +212,9 @@ def _check_conservation(machine: Machine, flight: Flight, receipt: Receipt, jobs
         if job_id in receipt.stopped:
             continue
         tally = receipt.tallies.get(job_id, Tally())
-        consumed = sum(b.rows for n, b in flight.blocks.items() if b.job == job_id and n not in receipt.untouched)
-        left = sum(b.rows for b in receipt.blocks if b.job == job_id)
+        kept = {*receipt.untouched, *receipt.running}
+        consumed = sum(b.rows for n, b in flight.blocks.items() if b.job == job_id and n not in kept)
+        left = sum(b.rows for b in (*receipt.blocks, *receipt.carried) if b.job == job_id)
         left += sum(b.rows for _, b in receipt.retries if b.job == job_id)
         if consumed + tally.emitted != tally.done + tally.dead + left:
             raise InternalError(
@@ -208,11 +230,14 @@ def lost(machine: Machine, event: SliceLost) -> None:
         return
     del machine.flights[event.slice_id]
     flight.lane.flying -= 1
+    flight.lane.out.discard(flight.slice.partition)
     machine.commits += 1
     group = flight.lane.group
     jobs = _land(machine, flight, set(flight.blocks))
     machine.story.add(machine.now, f"slice {event.slice_id}", f"lost: {event.reason}")
     innocent = event.innocent or flight.aborted
+    if group.is_async and event.innocent:  # its host lives on, and must not go on with what is put back here
+        flight.lane.carried[flight.slice.partition] = Carried()
     stateful = group.kind in (GroupKind.SHARDS, GroupKind.SOLO) and not innocent
     worst = 0
     for number in reversed(flight.blocks):

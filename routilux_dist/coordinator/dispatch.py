@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from routilux_dist.coordinator import ending, lanes, moves, posting
 from routilux_dist.coordinator.commands import Dispatch, SetTimer
-from routilux_dist.coordinator.state import Flight, Job, Lane, Queued
+from routilux_dist.coordinator.state import Carried, Flight, Job, Lane, Queued
 from routilux_dist.ids import JobStatus
 from routilux_dist.plan.plan import GroupKind
 from routilux_dist.wire.block import Block
@@ -34,7 +34,9 @@ def settle(machine: Machine) -> None:
     """Dispatch whatever can be dispatched now."""
     # Stateful lanes first: what waits there is started work.
     for lane in machine.lanes.values():
-        if lane.order and lane.group.kind is not GroupKind.TASKS:
+        if lane.group.is_async:
+            _serve_hosts(machine, lane)
+        elif lane.order and lane.group.kind is not GroupKind.TASKS:
             _serve(machine, lane)
     for lane in machine.lanes.values():
         if lane.order and lane.group.kind is GroupKind.TASKS:
@@ -60,6 +62,35 @@ def _serve(machine: Machine, lane: Lane) -> None:
         _send(machine, lane, blocks)
 
 
+def _serve_hosts(machine: Machine, lane: Lane) -> None:
+    """Serve the hosts of an async pool: each has one slice out, as long as there is something to begin or to go on with."""
+    for host in (*lane.carried, *range(lane.group.size or 1)) if lane.order or lane.carried else ():
+        if host in lane.out:
+            continue
+        carried = lane.carried.pop(host, None)
+        if carried is None and not lane.order:
+            continue
+        carried = carried if carried is not None else Carried()
+        room = lane.group.max_concurrency - len(carried.known) - len(carried.told)
+        _send(machine, lane, _fill(machine, lane, room), host, carried)
+
+
+def _fill(machine: Machine, lane: Lane, room: int) -> list[Queued]:
+    """Take what fills the room of an async host, and what can follow within a slice."""
+    taken: list[Queued] = []
+    rows, seconds, nbytes = 0, 0.0, 0
+    while lane.order and len(taken) < MAX_BLOCKS and nbytes < MAX_BYTES:
+        block = lanes.peek(lane).block
+        known = _block_seconds(machine, block)
+        if rows >= room and (not room or known is None or seconds + known > machine.tuning.slice_seconds):
+            break
+        taken.append(lanes.take(lane))
+        rows += block.rows
+        nbytes += block.nbytes
+        seconds += known or 0.0
+    return taken
+
+
 def busy(machine: Machine) -> float:
     """Return how many workers' worth of slices is out."""
     total = 0.0
@@ -77,7 +108,7 @@ def _has_room(machine: Machine, lane: Lane) -> bool:
     group = lane.group
     if group.kind is GroupKind.SOLO:
         return lane.flying < 1  # order is the promise
-    if not _shares_work(lane):
+    if lane.group.kind is GroupKind.SHARDS:
         return lane.flying < (2 if machine.lookahead else 1)
     workers = min(machine.workers, machine.slots.get(group.index, machine.workers))
     if group.size:
@@ -106,18 +137,14 @@ def _assemble(machine: Machine, lane: Lane) -> list[Queued]:
     if lane.group.kind is GroupKind.SOLO:
         return _next_in_line(lane)
     target = _target(machine, lane)
-    at_once = lane.group.max_concurrency if lane.group.is_async else 0
     taken: list[Queued] = []
-    seconds, nbytes, rows = 0.0, 0, 0
+    seconds, nbytes = 0.0, 0
     while lane.order and len(taken) < MAX_BLOCKS:
         block = lanes.peek(lane).block
         known = _block_seconds(machine, block)
-        if known is None and rows < at_once:
-            known = 0.0  # it waits beside the others, whatever it costs
         if taken and (nbytes + block.nbytes > MAX_BYTES or known is None or seconds + known > target):
             break
         taken.append(lanes.take(lane))
-        rows += block.rows
         nbytes += block.nbytes
         if known is None:  # a block of unknown cost goes alone
             break
@@ -139,8 +166,6 @@ def _next_in_line(lane: Lane) -> list[Queued]:
 def _target(machine: Machine, lane: Lane) -> float:
     """Return how many seconds of work the next slice should hold."""
     target = machine.tuning.slice_seconds
-    if lane.group.is_async:
-        return target * lane.group.max_concurrency
     if _shares_work(lane):
         waiting = _seconds_waiting(machine, lane)
         if waiting is not None:
@@ -156,9 +181,16 @@ def _block_seconds(machine: Machine, block: Block) -> float | None:
     return None if cost is None or cost.seconds is None else cost.seconds * block.rows
 
 
-def _send(machine: Machine, lane: Lane, taken: list[Queued]) -> None:
+def _send(
+    machine: Machine, lane: Lane, taken: list[Queued], host: int | None = None, carried: Carried | None = None
+) -> None:
+    """Send a slice; for async pools, to a host that goes on with what it carried."""
+    carried = carried if carried is not None else Carried()
     notes: dict[str, JobNote] = {}
-    jobs: dict[str, Job] = {}
+    known, told = (
+        {n: b for n, b in some.items() if carried.jobs[b.job].alive} for some in (carried.known, carried.told)
+    )
+    jobs: dict[str, Job] = {b.job: carried.jobs[b.job] for b in (*known.values(), *told.values())}
     for _, block in taken:
         job = jobs[block.job] = machine.jobs[block.job]
         job.pending -= block.rows
@@ -174,19 +206,22 @@ def _send(machine: Machine, lane: Lane, taken: list[Queued]) -> None:
         id=machine.number("slice"),
         attempt=1,
         group=lane.group.index,
-        partition=lane.partition,
-        blocks=[(queued.id, queued.block) for queued in taken],
-        budget=_budget(machine, lane),
+        partition=lane.partition if host is None else host,
+        blocks=[*told.items(), *((queued.id, queued.block) for queued in taken)],
+        budget=_budget(machine, lane, bool(taken)),
         jobs=notes,
         block_rows=machine.advice if len(machine.advice) <= MAX_ADVICE else {},
         default_rows=min(UNKNOWN_ROWS, machine.tuning.block_rows),
         forget=tuple(lane.forget),
         apart=_apart(machine, lane),
         spread=machine.workers,
+        running=tuple(known),
     )
     lane.forget.clear()
     lane.flying += 1
-    machine.flights[work.id] = Flight(work, lane, dict(work.blocks), jobs, machine.now)
+    if host is not None:
+        lane.out.add(host)
+    machine.flights[work.id] = Flight(work, lane, {**known, **dict(work.blocks)}, jobs, machine.now)
     machine.order(Dispatch(work))
 
 
@@ -200,9 +235,13 @@ def _note(job: Job) -> JobNote:
     return JobNote(job.metadata, job.correlation_id, job.stream, job.ordered, job.data or None)
 
 
-def _budget(machine: Machine, lane: Lane) -> float:
+def _budget(machine: Machine, lane: Lane, begins: bool) -> float:
     """Return how long a slice may go on with what its own messages lead to."""
     seconds = machine.tuning.slice_seconds
+    if lane.group.is_async and not begins and machine.workers == 1:
+        # The only worker should not wait while there is work.
+        others = any(other.order for other in machine.lanes.values() if other is not lane)
+        return seconds / 8 if others else seconds
     if not _shares_work(lane) or machine.workers == 1:
         return seconds
     # While workers are idle, what this slice emits should soon be theirs.

@@ -43,6 +43,16 @@ class JobQueue:
 
 
 @dataclass(slots=True)
+class Carried:
+    """What goes on at a host of an async pool after a slice: it belongs to the next one. Never outlives a call of `handle`."""
+
+    #: Blocks that the host knows by number, and those that it has to be told.
+    known: dict[int, Block] = field(default_factory=dict)
+    told: dict[int, Block] = field(default_factory=dict)
+    jobs: dict[str, Job] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
 class Lane:
     """A queue that certain workers serve: a stateless group, or one home of a stateful one."""
 
@@ -54,6 +64,9 @@ class Lane:
     #: Messages waiting by port, for estimating work.
     rows: dict[int, int] = field(default_factory=dict)
     flying: int = 0
+    #: Async pools: hosts that have a slice, and what those that have landed one go on with.
+    out: set[int] = field(default_factory=set)
+    carried: dict[int, Carried] = field(default_factory=dict)
     #: Until when messages are gathered, because each slice copies much state.
     rest_until: float = 0.0
     #: Jobs that ended and may have state here.

@@ -32,8 +32,9 @@ class Hosts:
         self._lock = threading.Lock()
 
     def get(self, group: int, partition: int, thread: int = 0) -> Host:
-        """Return the host of a home; stateless groups have one per thread."""
-        place = (group, partition, 0 if group in self._partitions else thread)
+        """Return the host of a home, or of an async pool; other stateless groups have one per thread."""
+        homed = group in self._partitions or self._plan.groups[group].is_async
+        place = (group, partition, 0 if homed else thread)
         host = self._hosts.get(place)
         if host is not None and host.broken is not None:  # its open() failed: the next slice tries again
             host.close()

@@ -143,6 +143,8 @@ class Bench:
         dead: int = 0,
         retry: tuple[float, int] | None = None,
         untouched: Sequence[int] = (),
+        running: Sequence[int] = (),
+        left_running: Sequence[Block] = (),
         stop: str | None = None,
         waiting: Mapping[str, int] | None = None,
         seconds: float = 0.0,
@@ -159,13 +161,23 @@ class Bench:
             dead: Messages of it that became dead letters.
             retry: (delay, messages) of it to be tried again.
             untouched: Block ids that were not begun.
+            running: Block ids whose message still runs.
+            left_running: Messages of the first block that still run, as blocks of their own.
             stop: Text of an error that stops the job.
             waiting: Routine -> change of the number of messages that wait in it.
             seconds: What the first block's messages took, together.
             **fields: Further fields of the receipt, as they are.
         """
-        blocks = [block for number, block in work.blocks if number not in untouched]
-        receipt = Receipt(work.id, work.attempt, untouched=list(untouched), **fields)
+        ended = [self.machine.flights[work.id].blocks[number] for number in work.running if number not in running]
+        blocks = [*ended, *(block for number, block in work.blocks if number not in (*untouched, *running))]
+        receipt = Receipt(
+            work.id,
+            work.attempt,
+            untouched=list(untouched),
+            running=list(running),
+            carried=list(left_running),
+            **fields,
+        )
         for block in blocks:
             receipt.tallies.setdefault(block.job, Tally()).done += block.rows
             self._flush(receipt, block)
@@ -191,7 +203,7 @@ class Bench:
             receipt.letters.append(
                 Letter(self.failure(owner, strategy="continue"), first._replace(rows=1, entry=False, body=_rows(1)))
             )
-        tally.done -= left + dead + (retry[1] if retry is not None else 0)
+        tally.done -= left + dead + len(left_running) + (retry[1] if retry is not None else 0)
         tally.dead += dead
         tally.waiting.update({self.plan.routines[name].index: change for name, change in (waiting or {}).items()})
         if stop is not None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from routilux_dist.wire.failure import Failure
+
 
 def fold(old: tuple[str, Any] | None, reducer: str, value: Any) -> tuple[str, Any]:
     """Return job data after one more write.
@@ -28,3 +30,9 @@ def fold(old: tuple[str, Any] | None, reducer: str, value: Any) -> tuple[str, An
     if reducer == "union":
         return reducer, list(dict.fromkeys((*so_far, *value)))
     return reducer, so_far + value
+
+
+def disagreement(job: str, key: str, reducer: str, exc: TypeError) -> Failure:
+    """Return the failure of a job whose activations wrote values of job data that cannot be folded."""
+    message = f"job data {key!r}: reducer {reducer!r} met values that cannot be compared: {exc}"
+    return Failure(job=job, routine="", kind="data", error_type="ValidationError", message=message)

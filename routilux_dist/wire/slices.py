@@ -40,6 +40,8 @@ class Slice(NamedTuple):
         apart: Ports whose messages, if several are emitted at once, are given back instead of run one after another: they take
             long, or nobody knows.
         spread: Workers that could share what is given back.
+        running: Blocks that this host began in earlier slices and is still running (async pools). What it runs beside these and
+            `blocks`, nobody wants any more.
     """
 
     id: int
@@ -54,6 +56,7 @@ class Slice(NamedTuple):
     forget: tuple[str, ...] = ()
     apart: AbstractSet[int] = frozenset()
     spread: int = 1
+    running: tuple[int, ...] = ()
 
 
 @dataclass(slots=True)
@@ -79,6 +82,9 @@ class Receipt:
     Attributes:
         slice_id, attempt: Which slice.
         untouched: Block ids that were not begun; they go back to the queue as they are.
+        running: Block ids whose one message was begun and still runs; they belong to the receipt of a later slice of this host.
+        carried: Likewise, messages out of larger blocks: each a block of its own from here on. Its `origin` tells the host which
+            of its activations it is.
         blocks: New messages for slots (emitted to other places, or not reached in time).
         outputs: Messages of output events.
         retries: (seconds to wait, block) of messages to be tried again.
@@ -99,6 +105,8 @@ class Receipt:
     slice_id: int
     attempt: int
     untouched: list[int] = field(default_factory=list)
+    running: list[int] = field(default_factory=list)
+    carried: list[Block] = field(default_factory=list)
     blocks: list[Block] = field(default_factory=list)
     outputs: list[Block] = field(default_factory=list)
     retries: list[tuple[float, Block]] = field(default_factory=list)
@@ -114,3 +122,14 @@ class Receipt:
     seconds: float = 0.0
     overhead: float = 0.0
     pid: int = 0
+
+    def tally(self, job: str) -> Tally:
+        """Return the counts of a job."""
+        tally = self.tallies.get(job)
+        if tally is None:
+            tally = self.tallies[job] = Tally()
+        return tally
+
+    def stop(self, job: str, failure: Failure) -> None:
+        """End a job at this error; the first one counts."""
+        self.stopped.setdefault(job, failure)

@@ -14,8 +14,8 @@ from tests.conformance.routines.styles import (
     crowded,
     dawdle,
 )
-from tests.conformance.routines.waiting import async_meet
-from tests.conformance.support import build, completed, ended, failure, run
+from tests.conformance.routines.waiting import async_gate, async_meet
+from tests.conformance.support import WAIT, Running, build, completed, ended, eventually, failure, run
 
 
 def test_an_async_function(runtime: rd.Runtime) -> None:
@@ -67,3 +67,48 @@ def test_timeout_ends_an_activation(runtime: rd.Runtime) -> None:
     assert "TimeoutError" in str(error)
     assert "0.2" in str(error)
     assert "dawdle" in str(error)
+
+
+def test_messages_that_ended_do_not_wait_for_one_that_waits(runtime: rd.Runtime, tmp_path: Path) -> None:
+    """More than may wait at once pass it by, and are committed; it is begun once."""
+    running = Running(runtime, build({"gate": async_gate}))
+    job = running.post("gate.input", {"folder": str(tmp_path), "name": "slow"}, close=False)
+    eventually(lambda: (tmp_path / "slow-started").exists(), "the slow one starts")
+    for n in range(20):
+        running.post("gate.input", {"name": n}, job_id=job.job_id, close=False)
+    eventually(lambda: len(job.outputs.get("gate.output", ())) == 20, "the others are committed")
+    assert not job.done()
+    (tmp_path / "open-slow").touch()
+    job.close()
+    assert sorted(map(str, job.result(timeout=WAIT)["gate.output"])) == sorted([*map(str, range(20)), "slow"])
+    assert job.stats()["routines"]["gate"]["activations"] == 21
+
+
+def test_one_of_many_in_a_block_waits_alone(runtime: rd.Runtime, tmp_path: Path) -> None:
+    """The others of its block go on to the next routine."""
+    flow = build({"each": each, "gate": async_gate, "after": str}, "each -> gate -> after")
+    names = [{"name": n} for n in range(10)]
+    names.insert(4, {"folder": str(tmp_path), "name": "slow"})
+    job = runtime.submit(flow, names)
+    eventually(lambda: len(job.outputs.get("after.output", ())) == 10, "the others are through")
+    (tmp_path / "open-slow").touch()
+    assert sorted(job.result(timeout=WAIT)["after.output"]) == sorted([*map(str, range(10)), "slow"])
+
+
+def test_cancelling_a_job_cancels_its_coroutines(runtime: rd.Runtime, tmp_path: Path) -> None:
+    running = Running(runtime, build({"gate": async_gate}))
+    kept = running.post("gate.input", {"folder": str(tmp_path), "name": "kept"})
+    job = running.post("gate.input", {"folder": str(tmp_path), "name": "gone"})
+    eventually(lambda: all((tmp_path / f"{name}-started").exists() for name in ("kept", "gone")), "both start")
+    assert job.cancel()
+    eventually(lambda: (tmp_path / "gone-cancelled").exists(), "the coroutine is cancelled")
+    (tmp_path / "open-kept").touch()
+    assert kept.result(timeout=WAIT) == {"gate.output": ["kept"]}
+    assert not (tmp_path / "kept-cancelled").exists()
+
+
+def test_a_job_that_waits_alone_is_cancelled_too(runtime: rd.Runtime, tmp_path: Path) -> None:
+    job = runtime.submit(build({"gate": async_gate}), {"folder": str(tmp_path), "name": "x"})
+    eventually(lambda: (tmp_path / "x-started").exists(), "it starts")
+    assert job.cancel()
+    eventually(lambda: (tmp_path / "x-cancelled").exists(), "the coroutine is cancelled")

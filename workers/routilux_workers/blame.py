@@ -32,7 +32,7 @@ def fail(host: Host, activity: Activity, step: Step, payload: Any, hops: int, ex
     """
     activity.drop()
     if isinstance(exc, TooFar):
-        host.stop(activity.job_id, _limit(host, activity, step, hops))
+        activity.receipt.stop(activity.job_id, _limit(host, activity, step, hops))
         return
     joined = None
     if step.stateful is not None:
@@ -67,12 +67,12 @@ class _Case:
 
     def close(self, exc: BaseException, decision: Decision) -> None:
         """Record the error and dispose of the message."""
-        strategy, receipt = decision.strategy, self.host.receipt
+        strategy, receipt = decision.strategy, self.activity.receipt
         failure = self._failure(exc, strategy)
         if self.step.slot == "finish" and self.step.control and strategy is not ErrorStrategy.RETRY:
             assert self.step.stateful is not None
             self.step.stateful.conclude(self.payload)
-        tally = self.host.tally(self.activity.job_id)
+        tally = receipt.tally(self.activity.job_id)
         if self.fresh:
             # Its messages were done when they arrived; their failed call is a message of its own from here on.
             tally.emitted += 1
@@ -92,7 +92,7 @@ class _Case:
             if strategy is ErrorStrategy.CONTINUE:
                 self._tell(failure)
             elif failure.item is None:
-                self.host.stop(self.activity.job_id, failure)
+                receipt.stop(self.activity.job_id, failure)
 
     def _failure(self, exc: BaseException, strategy: ErrorStrategy) -> Failure:
         return faults.failure(
@@ -133,7 +133,7 @@ class _Case:
     def _keep_item_open(self) -> None:
         item = self.activity.item
         if item is not None:
-            self.host.receipt.items.setdefault(self.activity.job_id, ([], [], []))[2].append(item)
+            self.activity.receipt.items.setdefault(self.activity.job_id, ([], [], []))[2].append(item)
 
     def _forward(self) -> None:
         """SKIP: hand the payload on to every connected slot, once."""

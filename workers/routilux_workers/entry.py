@@ -66,7 +66,7 @@ def open_host(
 
 def refuse(work: Slice, exc: BaseException) -> Receipt:
     """Return the receipt of a slice whose host could not be built: its jobs end with the reason."""
-    receipt = Receipt(work.id, work.attempt, pid=os.getpid())
+    receipt = Receipt(work.id, work.attempt, untouched=list(work.running), pid=os.getpid())
     for _, block in work.blocks:
         receipt.stopped[block.job] = faults.failure(exc, block.job, "", "setup", kind="open")
     return receipt

@@ -1,82 +1,281 @@
-"""The loop for async routines: many messages are awaited at once, in one thread.
+"""Async pools: many messages are awaited at once, in one thread, and longer than one slice if need be.
 
-The tree of an entry message runs in one asyncio task; each activation has an `Activity` of its own, so that effects never mix.
+An *errand* is the tree of one entry message, run by an asyncio task. Its effects are its own until it ends; then they go into the
+receipt of the slice that runs at that time. What has not ended when a slice's budget is spent is *carried*: it stays where it is,
+and the coordinator names it in the host's next slice. What a slice does not name is cancelled.
 """
 
 from __future__ import annotations
 
 import asyncio
 import inspect
+from collections import deque
+from dataclasses import dataclass, field
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
+from routilux_dist.errors import SerializationError
 from routilux_dist.flow.context import ACTIVITY
-from routilux_dist.wire import codec
-from routilux_dist.wire.block import Block
+from routilux_dist.wire import codec, reducing
+from routilux_dist.wire.block import Block, Mark, Rows
+from routilux_dist.wire.slices import Receipt
 from routilux_workers import blame
 from routilux_workers.activity import Activity
+from routilux_workers.outbox import numbers_of
 from routilux_workers.steps import emit_returned
 
 if TYPE_CHECKING:
     from routilux_workers.host import Host
+    from routilux_workers.outbox import Outbox
     from routilux_workers.steps import Step
 
-
-def run(host: Host) -> None:
-    """Run the blocks of the host's slice, at most `max_concurrency` messages at once."""
-    host.loop.run(_run(host))
-
-
-async def _run(host: Host) -> None:
-    running: set[asyncio.Task[None]] = set()
-    blocks = host.slice.blocks
-    for place, (block_id, block) in enumerate(blocks):
-        if place and perf_counter() >= host.deadline:
-            host.receipt.untouched.extend(b for b, _ in blocks[place:])
-            break
-        if block.job not in host.receipt.stopped:
-            await _run_block(host, block_id, block, running)
-    if running:
-        await asyncio.gather(*running)
+#: Once everything is begun and something has ended, a slice goes on for this part of its budget at most, so that what has
+#: ended is committed and what came meanwhile is begun.
+LINGER = 0.25
 
 
-async def _run_block(host: Host, block_id: int, block: Block, running: set[asyncio.Task[None]]) -> None:
-    step = host.wiring.steps[block.port]
-    payloads, items = codec.unpack(block.body)
-    started = perf_counter()
-    begun = 0
-    for row, payload in enumerate(payloads):
-        if len(running) >= host.group.max_concurrency:
-            await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-        if (row and perf_counter() >= host.deadline) or block.job in host.receipt.stopped:
-            break
-        activity = _activity(host, block_id, block)
+@dataclass(slots=True, eq=False)
+class Errand:
+    """A message on its way through the pool.
+
+    Attributes:
+        block_id: The block that it is the only message of; None while it is one of several.
+        block: That block, or the one that it came in.
+        mark: Its place in a stream, or None.
+        key: Its idempotency key.
+        sent: What its activations emitted to other places.
+        dropped: Whether nobody wants it any more.
+    """
+
+    block_id: int | None
+    block: Block
+    payload: Any
+    mark: Mark | None
+    key: str
+    activity: Activity
+    started: float
+    task: asyncio.Task[None] | None = None
+    sent: list[tuple[Outbox, Any, int]] = field(default_factory=list)
+    dropped: bool = False
+
+    def drop(self) -> None:
+        """Cancel it; whatever it still does has no effect."""
+        self.dropped = True
+        if self.task is not None:
+            self.task.cancel()
+
+
+class Source:
+    """The messages of a slice that have not been begun, in order."""
+
+    def __init__(self, blocks: list[tuple[int, Block]]) -> None:
+        self.blocks = deque(blocks)
+        #: The block that is being begun, its rows, and how many of them were.
+        self.present: tuple[int, Block, Rows] | None = None
+        self.begun = 0
+
+    def take(self, receipt: Receipt) -> tuple[int, Block, int, Rows] | None:
+        """Return the next message as (block id, block, row, rows of the block); those of stopped jobs are left out."""
+        while self.present is None or self.begun == len(self.present[2].payloads):
+            if not self.blocks:
+                return None
+            number, block = self.blocks.popleft()
+            if block.job not in receipt.stopped:
+                self.present, self.begun = (number, block, codec.unpack(block.body)), 0
+        if self.present[1].job in receipt.stopped:
+            self.present = None
+            return self.take(receipt)
+        number, block, rows = self.present
+        self.begun += 1
+        return number, block, self.begun - 1, rows
+
+    def give_back(self, host: Host) -> None:
+        """Give back what is left."""
+        stopped = host.receipt.stopped
+        if self.present is not None:
+            _, block, (payloads, items) = self.present
+            if self.begun < len(payloads) and block.job not in stopped:
+                host.give_back(block, payloads, items, self.begun)
+        host.receipt.untouched.extend(number for number, _ in self.blocks)
+
+
+class Errands:
+    """The errands of a host."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        #: Errands that are not booked, in the order of their beginning.
+        self._running: dict[Errand, None] = {}
+        #: Those of them whose task has ended.
+        self._ended: list[Errand] = []
+        #: Set when there is something to do for the slice that runs.
+        self._news = asyncio.Event()
+        #: Cancelled tasks that have not ended: the loop itself holds on to its tasks weakly.
+        self._leaving: set[asyncio.Task[None]] = set()
+
+    def run(self) -> None:
+        """Run the blocks of the host's slice, at most `max_concurrency` messages at once."""
+        self._host.loop.run(self._run())
+
+    def drop_all(self) -> None:
+        """Cancel everything."""
+        for errand in list(self._running):
+            self._drop(errand)
+
+    async def _run(self) -> None:
+        host, loop = self._host, asyncio.get_running_loop()
+        source = Source(self._take_up())
+        budget, most = host.slice.budget, host.group.max_concurrency
+        linger = host.deadline - (1 - LINGER) * budget
+        alarms = [loop.call_later(seconds, self._news.set) for seconds in (LINGER * budget, budget)]
+        while True:
+            booked = self._book()
+            more = True
+            while more and len(self._running) < most and (not self._running or perf_counter() < host.deadline):
+                more = self._begin(source)
+            now = perf_counter()
+            if not self._running or now >= host.deadline or (booked and not more and now >= linger):
+                break
+            self._news.clear()
+            await self._news.wait()
+        for alarm in alarms:
+            alarm.cancel()
+        source.give_back(host)
+        await self._carry()
+
+    def _take_up(self) -> list[tuple[int, Block]]:
+        """Cancel what the slice does not name; return the blocks that have to be begun."""
+        work, receipt = self._host.slice, self._host.receipt
+        by_id = {errand.block_id: errand for errand in self._running if errand.block_id is not None}
+        by_key = {errand.key: errand for errand in self._running if errand.block_id is None}
+        wanted: set[Errand] = set()
+        for number in work.running:
+            if number in by_id:
+                wanted.add(by_id[number])
+            else:  # another process began it, and is gone
+                receipt.untouched.append(number)
+        new = []
+        for number, block in work.blocks:
+            errand = by_key.get(block.origin)
+            if errand is None:
+                new.append((number, block))
+            else:
+                errand.block_id, errand.block = number, block
+                wanted.add(errand)
+        for errand in [e for e in self._running if e not in wanted]:
+            self._drop(errand)
+        return new
+
+    def _begin(self, source: Source) -> bool:
+        """Begin the next message; return whether there was one."""
+        host = self._host
+        taken = source.take(host.receipt)
+        if taken is None:
+            return False
+        number, block, row, (payloads, items) = taken
+        activity = Activity(host.plan.flow, host.activity.is_cancelled)
+        activity.receipt = Receipt(0, 0)
+        activity.enter(number, block, host.note(block.job))
         activity.turn_to(row, items)
-        task = asyncio.ensure_future(_tree(host, activity, step, payload, block.hops))
-        running.add(task)
-        task.add_done_callback(running.discard)
-        begun = row + 1
-    host.begun(block, begun, items)
-    if begun < len(payloads) and block.job not in host.receipt.stopped:
-        host.give_back(block, payloads, items, begun)
-    before = host.receipt.costs.get(block.port, (0, 0.0))
-    host.receipt.costs[block.port] = (before[0] + begun, before[1] + perf_counter() - started)
+        mark = None if items is None else items + row if isinstance(items, int) else items[row]
+        alone = number if block.rows == 1 else None
+        errand = Errand(alone, block, payloads[row], mark, activity.idempotency_key, activity, perf_counter())
+        errand.task = asyncio.ensure_future(_tree(host, errand))
+        errand.task.add_done_callback(lambda task: self._end(errand))
+        self._running[errand] = None
+        return True
+
+    def _end(self, errand: Errand) -> None:
+        if not errand.dropped:
+            self._ended.append(errand)
+            self._news.set()
+
+    def _drop(self, errand: Errand) -> None:
+        del self._running[errand]
+        errand.drop()
+        if errand.task is not None:
+            self._leaving.add(errand.task)
+            errand.task.add_done_callback(self._leaving.discard)
+
+    def _book(self) -> bool:
+        """Put the effects of what has ended into the slice's receipt; return whether the receipt holds any."""
+        host = self._host
+        for errand in self._ended:
+            if errand.dropped:  # its job was stopped meanwhile
+                continue
+            del self._running[errand]
+            block, activity = errand.block, errand.activity
+            assert errand.task is not None
+            errand.task.result()  # a fault of the engine
+            for outbox, payload, depth in errand.sent:
+                outbox.add(activity, payload, depth)
+            if errand.mark is not None:
+                host.receipt.items.setdefault(block.job, ([], [], []))[1].extend(numbers_of([errand.mark]))
+            seconds = (perf_counter() - errand.started) / host.group.max_concurrency
+            before = host.receipt.costs.get(block.port, (0, 0.0))
+            host.receipt.costs[block.port] = (before[0] + 1, before[1] + seconds)
+            _merge(host.receipt, activity.receipt)
+            if block.job in host.receipt.stopped:
+                for other in [e for e in self._running if e.block.job == block.job]:
+                    self._drop(other)
+        self._ended.clear()
+        return bool(host.receipt.tallies)
+
+    async def _carry(self) -> None:
+        """Say what goes on after this slice."""
+        host, receipt = self._host, self._host.receipt
+        for errand in list(self._running):
+            if errand.block_id is not None:
+                receipt.running.append(errand.block_id)
+                continue
+            block = errand.block
+            try:
+                nbytes, body = host.packer.body([errand.payload], None if errand.mark is None else [errand.mark])
+            except SerializationError:  # its routine has put something into it that cannot travel: it has to end here
+                assert errand.task is not None
+                await asyncio.wait({errand.task})
+                continue
+            receipt.carried.append(block._replace(rows=1, nbytes=nbytes, entry=False, origin=errand.key, body=body))
+        self._book()
 
 
-def _activity(host: Host, block_id: int, block: Block) -> Activity:
-    activity = Activity(host.plan.flow, host.activity.is_cancelled)
-    activity.receipt = host.receipt
-    activity.enter(block_id, block, host.note(block.job))
-    return activity
+def _merge(into: Receipt, one: Receipt) -> None:
+    """Add the effects of an errand to those of a slice."""
+    into.retries += one.retries
+    into.letters += one.letters
+    into.failures += one.failures
+    into.traces += one.traces
+    for job, failure in one.stopped.items():
+        into.stop(job, failure)
+    for job, counts in one.tallies.items():
+        tally = into.tally(job)
+        tally.emitted += counts.emitted
+        tally.done += counts.done
+        tally.dead += counts.dead
+        for index, (runs, errors) in counts.routines.items():
+            total = tally.routines.setdefault(index, [0, 0])
+            total[0] += runs
+            total[1] += errors
+    for job, writes in one.data.items():
+        data = into.data.setdefault(job, {})
+        for key, (reducer, value) in writes.items():
+            try:
+                data[key] = reducing.fold(data.get(key), reducer, value)
+            except TypeError as exc:  # errands that ran side by side disagree about the type
+                into.stop(job, reducing.disagreement(job, key, reducer, exc))
+    for job, (ranges, singles, added) in one.items.items():
+        for whole, part in zip(into.items.setdefault(job, ([], [], [])), (ranges, singles, added)):
+            whole.extend(part)
 
 
-async def _tree(host: Host, activity: Activity, step: Step, payload: Any, hops: int) -> None:
+async def _tree(host: Host, errand: Errand) -> None:
     """Run a message and all that follows from it in this host, one after another."""
+    activity, block = errand.activity, errand.block
     ACTIVITY.set(activity)  # the task has a context of its own
-    stack = [(step, payload, hops)]
-    tally = host.tally(activity.job_id)
+    stack = [(host.wiring.steps[block.port], errand.payload, block.hops)]
+    tally = activity.receipt.tally(activity.job_id)
     first = True
-    while stack and activity.job_id not in host.receipt.stopped:
+    while stack and not activity.receipt.stopped:
         step, payload, hops = stack.pop()
         activity.step, activity.depth = step, hops + 1
         counts = tally.routines.setdefault(step.index, [0, 0])
@@ -86,6 +285,8 @@ async def _tree(host: Host, activity: Activity, step: Step, payload: Any, hops: 
                 raise blame.TooFar(hops)
             await _activation(host, activity, step, payload)
         except BaseException as exc:  # user code may raise anything; it is one message's affair
+            if errand.dropped:
+                return
             errors = step.errors
             blame.fail(host, activity, step, payload, hops, exc)
             counts[1] += step.errors - errors
@@ -96,8 +297,7 @@ async def _tree(host: Host, activity: Activity, step: Step, payload: Any, hops: 
         first = False
         if activity.writes or activity.traces:
             activity.commit_data()
-        for outbox, sent, depth in activity.boxed:
-            outbox.add(activity, sent, depth)
+        errand.sent += activity.boxed
         activity.boxed.clear()
         stack.extend(reversed(activity.local))
         activity.local.clear()

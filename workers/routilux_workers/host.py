@@ -14,12 +14,13 @@ from routilux_dist.flow.context import ACTIVITY
 from routilux_dist.flow.handling import ErrorHandler
 from routilux_dist.flow.routine import Phase, Routine
 from routilux_dist.plan.plan import GroupKind, Plan, PortKind
-from routilux_dist.wire.block import Block, Items, Mark
+from routilux_dist.wire.block import Block, Items
 from routilux_dist.wire.failure import Failure, Letter
-from routilux_dist.wire.slices import JobNote, Receipt, Slice, Tally
-from routilux_workers import errands, faults, trees
+from routilux_dist.wire.slices import JobNote, Receipt, Slice
+from routilux_workers import faults, trees
 from routilux_workers.activity import Activity
-from routilux_workers.outbox import Packer, Pile
+from routilux_workers.errands import Errands
+from routilux_workers.outbox import Packer, Pile, numbers_of
 from routilux_workers.stateful import Redo
 from routilux_workers.steps import Step
 from routilux_workers.waiting import Loop
@@ -81,6 +82,8 @@ class Host:
         self.ending_port = -1
         #: Messages of the present job that became retries.
         self.postponed = 0
+        #: Runs the messages of an async pool, and keeps those that take longer than a slice.
+        self.errands = Errands(self) if self.group.is_async else None
         self._open()
 
     # ---- life ----------------------------------------------------------------------------------------------------
@@ -97,6 +100,8 @@ class Host:
 
     def close(self) -> None:
         """Run `close()` of every routine; errors in one do not keep the others from closing."""
+        if self.errands is not None:
+            self.errands.drop_all()
         for routine in self.routines.values():
             routine._declared.phase = Phase.OPEN
             with contextlib.suppress(Exception):
@@ -157,10 +162,10 @@ class Host:
     def _run_all(self) -> None:
         if self.broken is not None:
             for _, block in self.slice.blocks:
-                self.stop(block.job, self.broken)
+                self.receipt.stop(block.job, self.broken)
             return
-        if self.group.is_async:
-            errands.run(self)
+        if self.errands is not None:
+            self.errands.run()
         else:
             trees.run(self)
 
@@ -170,13 +175,6 @@ class Host:
         """Return what is known of a job."""
         return self.slice.jobs.get(job) or JobNote()
 
-    def tally(self, job: str) -> Tally:
-        """Return the counts of a job."""
-        tally = self.receipt.tallies.get(job)
-        if tally is None:
-            tally = self.receipt.tallies[job] = Tally()
-        return tally
-
     def settle_job(self, job: str, roots: int) -> None:
         """Book what was counted since the host last turned to a job.
 
@@ -184,7 +182,7 @@ class Host:
             job: The job.
             roots: Messages of its blocks that were begun.
         """
-        tally = self.tally(job)
+        tally = self.receipt.tally(job)
         ran = 0
         for step in self.touched:
             if not step.control:
@@ -203,10 +201,6 @@ class Host:
         tally.done += ran - self.postponed
         tally.emitted += ran - roots + self.spilled
         self.spilled = self.postponed = 0
-
-    def stop(self, job: str, failure: Failure) -> None:
-        """End a job at this error."""
-        self.receipt.stopped.setdefault(job, failure)
 
     def spill(self, step: Step, payload: Any, hops: int) -> None:
         """Give a message back that was emitted here and for which there is no time."""
@@ -245,7 +239,7 @@ class Host:
         if isinstance(items, int):
             ranges.append((items, rows))
         else:
-            singles.extend(_numbers(items[:rows]))
+            singles.extend(numbers_of(items[:rows]))
 
     def give_back(self, block: Block, payloads: list[Any], items: Items, rows: int) -> None:
         """Give back the messages of a block from row `rows` on."""
@@ -264,7 +258,7 @@ class Host:
         for outbox in self.wiring.opened:
             for pile in outbox.empty():
                 if not outbox.is_output:
-                    self.tally(pile.job).emitted += len(pile.payloads)
+                    self.receipt.tally(pile.job).emitted += len(pile.payloads)
                 blocks = self._cut(pile)
                 if not outbox.is_output:
                     self._added(pile)
@@ -278,7 +272,7 @@ class Host:
     def _added(self, pile: Pile) -> None:
         """Book the messages of a stream that this slice has added; what is given back was there before."""
         if pile.items:
-            self.receipt.items.setdefault(pile.job, ([], [], []))[2].extend(_numbers(pile.items))
+            self.receipt.items.setdefault(pile.job, ([], [], []))[2].extend(numbers_of(pile.items))
 
     def _cut(self, pile: Pile) -> list[Block]:
         rows = self.slice.block_rows.get(pile.port)
@@ -305,7 +299,7 @@ class Host:
                 f"{' or '.join(senders)} emitted {shown}, which cannot leave the process: {exc}; "
                 f"emit plain data, or what is needed to make it again"
             )
-            item = _numbers([pile.items[row]])[0] if pile.items else None
+            item = numbers_of([pile.items[row]])[0] if pile.items else None
             routine, _, event = senders[0].partition(".")
             failure = faults.failure(error, pile.job, routine, event, kind="serialization", item=item)
             # Nothing of it can be kept, so this letter cannot be posted again: it has no rows.
@@ -314,14 +308,9 @@ class Host:
             )
             self.receipt.letters.append(Letter(failure, nothing))
             if not is_output:
-                self.tally(pile.job).dead += 1
+                self.receipt.tally(pile.job).dead += 1
             if item is None:
-                self.stop(pile.job, failure)
+                self.receipt.stop(pile.job, failure)
         keep = [row for row in range(len(pile.payloads)) if row not in bad]
         pile.items = [pile.items[row] for row in keep] if pile.items else []
         pile.payloads = [pile.payloads[row] for row in keep]
-
-
-def _numbers(marks: list[Mark]) -> list[int]:
-    """Return the item numbers of marks."""
-    return [mark if isinstance(mark, int) else mark[0] for mark in marks]

@@ -117,6 +117,11 @@ class KeyedOutbox(Outbox):
             return 0
 
 
+def numbers_of(marks: list[Mark]) -> list[int]:
+    """Return the item numbers of marks."""
+    return [mark if isinstance(mark, int) else mark[0] for mark in marks]
+
+
 class Packer:
     """Cuts piles into blocks."""
 

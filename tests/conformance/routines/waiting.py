@@ -244,3 +244,22 @@ def mark(x):
     """Leaves a file; payload {folder, name}."""
     (Path(x["folder"]) / x["name"]).touch()
     return x["name"]
+
+
+@rd.routine(max_concurrency=4)
+async def async_gate(x):
+    """Waits for the sign ``open-<name>`` if there is a folder; leaves ``<name>-cancelled`` if it is cancelled meanwhile."""
+    if "folder" not in x:
+        return x["name"]
+    folder, name = Path(x["folder"]), x["name"]
+    (folder / f"{name}-started").touch()
+    deadline = time.monotonic() + PATIENCE
+    try:
+        while not (folder / f"open-{name}").exists():
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"no sign of open-{name}")
+            await asyncio.sleep(0.005)
+    except asyncio.CancelledError:
+        (folder / f"{name}-cancelled").touch()
+        raise
+    return name

@@ -145,8 +145,8 @@ def test_sequential_entries_go_one_by_one_and_a_tree_goes_as_a_whole(bench: Buil
     assert sizes(one) == [2]
 
 
-def test_coroutines_of_unknown_cost_wait_together(bench: Build) -> None:
-    @rd.routine(max_concurrency=4)
+def fetching(most: int = 4) -> rd.Flow:
+    @rd.routine(max_concurrency=most)
     async def fetch(x: int) -> int:
         return x
 
@@ -154,12 +154,69 @@ def test_coroutines_of_unknown_cost_wait_together(bench: Build) -> None:
     flow.add_routine(lambda x: x, "a")
     flow.add_routine(fetch, "fetch")
     flow.connect("a.output", "fetch.input")
-    one = bench(flow)
+    return flow
+
+
+def test_coroutines_of_unknown_cost_wait_together(bench: Build) -> None:
+    one = bench(fetching())
     one.post("x", "fetch.input", last=False)
     for _ in range(6):
         one.post("j", "fetch.input", last=False)
     one.finish()
     assert sizes(one) == [4]
+
+
+def test_an_async_host_gets_new_messages_beside_those_that_wait(bench: Build) -> None:
+    one = bench(fetching())
+    for _ in range(6):
+        one.post("j", "fetch.input", last=False)
+    [first] = one.slices.values()
+    one.finish(running=[first.blocks[0][0]])
+    [second] = one.slices.values()
+    assert second.running == (first.blocks[0][0],)
+    assert len(second.blocks) == 3
+    assert one.job("j").flying == 4
+    one.finish(running=[*second.running, *(number for number, _ in second.blocks)])
+    [third] = one.slices.values()
+    assert (len(third.running), third.blocks) == (4, [])
+
+
+def test_what_is_carried_out_of_a_block_is_a_block_of_its_own(bench: Build) -> None:
+    one = bench(fetching())
+    one.post("j", "fetch.input", 3)
+    [(_, block)] = next(iter(one.slices.values())).blocks
+    part = block._replace(rows=1, entry=False, origin="j/1.2")
+    one.finish(left_running=[part])
+    [follow_up] = one.slices.values()
+    assert [b.origin for _, b in follow_up.blocks] == ["j/1.2"]
+    assert (one.job("j").done, one.job("j").flying) == (2, 1)
+    one.lose()
+    [again] = one.slices.values()
+    assert [b.origin for _, b in again.blocks] == ["j/1.2"]
+    one.run_out()
+    assert one.job("j").status == "completed"
+
+
+def test_a_host_hears_that_nobody_wants_what_it_carries(bench: Build) -> None:
+    one = bench(fetching())
+    one.post("j", "fetch.input")
+    [first] = one.slices.values()
+    one.ask("j", "cancel")
+    one.finish(running=[first.blocks[0][0]])
+    [last] = one.slices.values()
+    assert (last.running, last.blocks) == ((), [])
+    one.finish()
+    assert not one.slices
+
+
+def test_what_goes_on_after_a_lost_call_is_put_back_and_disowned(bench: Build) -> None:
+    one = bench(fetching())
+    one.post("j", "fetch.input")
+    one.lose(innocent=True)
+    [again] = one.slices.values()
+    assert (again.running, len(again.blocks)) == ((), 1)
+    one.lose()  # with the process
+    assert len(next(iter(one.slices.values())).blocks) == 1
 
 
 def test_the_budget_shrinks_while_others_are_idle(bench: Build) -> None:

@@ -61,8 +61,8 @@ def workbench() -> Iterator[Callable[..., Workbench]]:
 
 def conserves(one: Workbench, receipt: Any, *blocks: Any) -> bool:
     """Whether no message appeared or vanished."""
-    consumed = sum(block.rows for block in blocks)
+    consumed = sum(block.rows for block in blocks) - len(receipt.running)
     emitted = sum(tally.emitted for tally in receipt.tallies.values())
     gone = sum(tally.done + tally.dead for tally in receipt.tallies.values())
-    left = sum(b.rows for b in receipt.blocks) + sum(b.rows for _, b in receipt.retries)
+    left = sum(b.rows for b in (*receipt.blocks, *receipt.carried)) + sum(b.rows for _, b in receipt.retries)
     return consumed + emitted == gone + left

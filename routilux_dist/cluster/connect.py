@@ -64,8 +64,8 @@ class Cluster:
         """
         from routilux_dist.cluster.session import RaySession
 
-        nodes = [n["Resources"] for n in ray.nodes() if n["Alive"]]  # type: ignore[no-untyped-call]
-        fault = resources.misfit(opening.plan, nodes)
+        nodes = {n["NodeID"]: n["Resources"] for n in ray.nodes() if n["Alive"]}  # type: ignore[no-untyped-call]
+        fault = resources.misfit(opening.plan, list(nodes.values()))
         if fault:
             raise ConnectError(fault, problems=(fault,))
         if opening.own:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import ray
@@ -12,6 +12,7 @@ import ray.exceptions
 
 from routilux_dist.clock import SystemClock
 from routilux_dist.cluster import bodies, resources
+from routilux_dist.cluster.crew import Crew
 from routilux_dist.cluster.workplaces import Workplaces
 from routilux_dist.coordinator.commands import Advise
 from routilux_dist.coordinator.events import ControlAsked, Event, Posted, SliceFinished, SliceLost
@@ -36,7 +37,8 @@ class Coordinator:
         workers: int,
         tuning: Tuning,
         validate: bool,
-        nodes: Sequence[dict[str, float]],
+        nodes: Sequence[Mapping[str, float]],
+        crew: Crew,
     ) -> None:
         clock = SystemClock()
         self._news: dict[str, list[News]] = {}
@@ -44,6 +46,7 @@ class Coordinator:
         self._door = asyncio.Event()
         self._door.set()
         self._flying: set[asyncio.Task[None]] = set()
+        self._clock = clock
         #: Slice -> reference of its receipt.
         self._refs: dict[int, Any] = {}
         self._timer: asyncio.TimerHandle | None = None
@@ -54,16 +57,16 @@ class Coordinator:
         #: Advice given so far, for clients that come later.
         self._advice: dict[int, int] = {}
         cpus = max(1, int(sum(node.get("CPU", 0) for node in nodes)))
-        self._workplaces = Workplaces(shipment, running, workers, cpus, tuning.inline_bytes)
+        self._workplaces = Workplaces(shipment, running, workers, cpus, tuning.inline_bytes, crew)
+        slots = resources.slots(shipment.plan, nodes)
         machine = Machine(
             shipment.plan,
             tuning,
             workers=workers,
             partitions=shipment.partitions,
-            slots=resources.slots(shipment.plan, nodes),
+            slots=slots,
             wall_offset=clock.wall() - clock.monotonic(),
-            # A slice sent ahead waits for a worker only where Ray has no CPU left to start it on.
-            lookahead=workers >= cpus,
+            beside=resources.beside(shipment.plan, slots, workers, cpus),
             validate=validate,
         )
         self._driver = Driver(machine, self, clock)
@@ -132,16 +135,29 @@ class Coordinator:
         event: Event
         try:
             receipt = await receipt_ref
-            bodies.point(receipt, stored_ref)
-            event = SliceFinished(receipt)
         except ray.exceptions.TaskCancelledError:
             event = SliceLost(work.id, work.attempt, "it was cancelled", innocent=True)
         except ray.exceptions.RayError as exc:
-            self._workplaces.died(work.id)
-            event = SliceLost(work.id, work.attempt, _reason(exc))
+            innocent = self._workplaces.died(work.id, isinstance(exc, ray.exceptions.RayTaskError))
+            event = SliceLost(work.id, work.attempt, _reason(exc), innocent)
+        else:
+            if receipt is None:
+                self._taken_back(work)
+                return
+            bodies.point(receipt, stored_ref)
+            event = SliceFinished(receipt)
         self._refs.pop(work.id, None)
-        self._workplaces.done(work.id)
+        self._workplaces.done(work.id, self._clock.monotonic(), well=isinstance(event, SliceFinished))
         self._feed(event)
+        self._workplaces.rebalance()
+
+    def _taken_back(self, work: Slice) -> None:
+        """A slice was not begun: either nobody wants it, or somebody is idle."""
+        if self._workplaces.done(work.id, self._clock.monotonic(), well=False):
+            self.dispatch(work)
+        else:
+            self._refs.pop(work.id, None)
+            self._feed(SliceLost(work.id, work.attempt, "it was cancelled", innocent=True))
 
     def abort(self, slice_id: int, force: bool) -> None:
         ref = self._refs.get(slice_id)

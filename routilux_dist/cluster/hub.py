@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Mapping
 from typing import Any
 
 import ray
 
+from routilux_dist.clock import SystemClock
 from routilux_dist.cluster.coordinator import Coordinator
+from routilux_dist.cluster.crew import IDLE_SECONDS, Crew
+from routilux_dist.cluster.launch import RayHands
 from routilux_dist.coordinator.events import Event
 from routilux_dist.driver.driver import Gone, News
 from routilux_dist.plan.tuning import Tuning
@@ -27,6 +31,7 @@ class Hub:
     def __init__(self, label: str) -> None:
         self._label = label
         self._coordinators: dict[str, Coordinator] = {}
+        self._crew: Crew | None = None
 
     async def open(
         self,
@@ -35,10 +40,30 @@ class Hub:
         workers: int,
         tuning: Tuning,
         validate: bool,
-        nodes: Sequence[dict[str, float]],
+        nodes: Mapping[str, Mapping[str, float]],
     ) -> None:
-        """Start the coordinator of a flow."""
-        self._coordinators[running] = Coordinator(shipment, running, workers, tuning, validate, nodes)
+        """Start the coordinator of a flow.
+
+        Args:
+            running: Identifier of the running flow.
+            shipment: Its plan and its routines.
+            workers: Slices that may run at once.
+            tuning: How work is cut.
+            validate: Check the machine's invariants after every event.
+            nodes: Resources of each living node, by its id.
+        """
+        if self._crew is None:
+            cpus = {node: has.get("CPU", 0.0) for node, has in nodes.items()}
+            self._crew = Crew(
+                RayHands({n: c for n, c in cpus.items() if c > 0}), most=2 * max(1, int(sum(cpus.values())))
+            )
+            self._sweep(self._crew)
+        found = Coordinator(shipment, running, workers, tuning, validate, list(nodes.values()), self._crew)
+        self._coordinators[running] = found
+
+    def _sweep(self, crew: Crew) -> None:
+        crew.sweep(SystemClock().monotonic())
+        asyncio.get_running_loop().call_later(IDLE_SECONDS / 2, self._sweep, crew)
 
     async def take(self, running: str, events: list[Event]) -> None:
         """See `Coordinator.take`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from routilux_dist.plan.plan import GroupKind, GroupPlan, Plan
+from routilux_dist.plan.plan import GroupKind, GroupPlan, Needs, Plan
 
 _WORDS = {"CPU": "num_cpus", "GPU": "num_gpus", "memory": "memory"}
 
@@ -66,6 +66,20 @@ def slots(plan: Plan, nodes: Sequence[Mapping[str, float]]) -> dict[int, int]:
 
 def _times(wanted: Mapping[str, float], node: Mapping[str, float]) -> int:
     return int(min(node.get(name, 0.0) // amount for name, amount in wanted.items()))
+
+
+def is_plain(group: GroupPlan) -> bool:
+    """Whether a stateless group asks for nothing special, so that the crew can run it."""
+    return group.kind is GroupKind.TASKS and group.needs == Needs()
+
+
+def beside(plan: Plan, slots: Mapping[int, int], workers: int, cpus: int) -> frozenset[int]:
+    """Return the groups where a slice that is sent ahead would run beside the first, because Ray has room for it."""
+    return frozenset(
+        group.index
+        for group in plan.groups
+        if group.kind is GroupKind.TASKS and not is_plain(group) and slots.get(group.index, cpus) > workers
+    )
 
 
 def call_options(group: GroupPlan, workers: int, cpus: int) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import dataclasses
 import queue
 import threading
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import ray
@@ -41,7 +41,7 @@ class RaySession:
     packed = True
 
     def __init__(
-        self, opening: Opening, on_news: OnNews, hub: Any, own: bool, nodes: Sequence[Mapping[str, float]]
+        self, opening: Opening, on_news: OnNews, hub: Any, own: bool, nodes: Mapping[str, Mapping[str, float]]
     ) -> None:
         self.partitions = opening.partitions(opening.workers)
         self._tuning = opening.tuning
@@ -55,8 +55,7 @@ class RaySession:
             partitions=self.partitions,
             block_bytes=opening.tuning.block_bytes,
         )
-        known = [dict(n) for n in nodes]
-        ray.get(hub.open.remote(self._running, shipment, opening.workers, opening.tuning, opening.validate, known))
+        ray.get(hub.open.remote(self._running, shipment, opening.workers, opening.tuning, opening.validate, nodes))
         self._closed = False
         self._gone: str | None = None
         self._outbox: queue.SimpleQueue[_Mail | None] = queue.SimpleQueue()

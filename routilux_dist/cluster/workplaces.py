@@ -1,4 +1,4 @@
-"""Where slices are sent: Ray tasks for stateless pools, actors for homes and actor pools."""
+"""Where slices are sent: the crew for stateless pools, Ray tasks for those that ask for resources, actors for the rest."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 import ray
 
 from routilux_dist.cluster import bodies, remotes, resources
+from routilux_dist.cluster.crew import Crew, Share
 from routilux_dist.plan.plan import GroupKind, GroupPlan, Plan
 from routilux_dist.wire.slices import Slice
 from routilux_workers.entry import Shipment
@@ -15,11 +16,19 @@ from routilux_workers.entry import Shipment
 class Workplaces:
     """Sends slices to the cluster; actors are made when they are first needed."""
 
-    def __init__(self, shipment: Shipment, running: str, workers: int, cpus: int, inline_bytes: int) -> None:
+    def __init__(
+        self, shipment: Shipment, running: str, workers: int, cpus: int, inline_bytes: int, crew: Crew
+    ) -> None:
         self._plan: Plan = shipment.plan
         self._shipment = ray.put(shipment)
         self._running, self._workers, self._cpus, self._inline = running, workers, cpus, inline_bytes
-        self._tasks = {g.index: self._task(g) for g in self._plan.groups if g.kind is GroupKind.TASKS}
+        plain = {g.index for g in self._plan.groups if resources.is_plain(g)}
+        self._tasks = {
+            g.index: self._task(g) for g in self._plan.groups if g.kind is GroupKind.TASKS and g.index not in plain
+        }
+        #: What the flow has of the crew; None if it has no use for it.
+        self._share: Share | None = crew.join(running, workers, [self._shipment]) if plain else None
+        self._plain = plain
         #: (group, number) -> actor; the number is the partition, or the place in the pool.
         self._actors: dict[tuple[int, int], Any] = {}
         self._load: dict[tuple[int, int], int] = {}
@@ -40,6 +49,9 @@ class Workplaces:
         task = self._tasks.get(work.group)
         if task is not None:
             return task.remote(self._running, [self._shipment], sent, self._inline, *arguments)  # type: ignore[no-any-return]
+        if work.group in self._plain:
+            assert self._share is not None
+            return self._share.send(work.id, sent, self._inline, *arguments)  # type: ignore[no-any-return]
         place = self._place(self._plan.groups[work.group], work.partition)
         self._at[work.id] = place
         self._load[place] = self._load.get(place, 0) + 1
@@ -63,33 +75,57 @@ class Workplaces:
             self._actors[place] = actor
         return actor
 
-    def done(self, slice_id: int) -> None:
-        """A slice is no longer out."""
+    def done(self, slice_id: int, now: float, well: bool) -> bool:
+        """A slice is no longer out; return whether somebody still wants it."""
+        if self._share is not None and slice_id in self._share:
+            return self._share.done(slice_id, now, well)
         place = self._at.pop(slice_id, None)
         if place is not None:
             self._load[place] -= 1
+        return True
+
+    def rebalance(self) -> None:
+        """Let processes that have nothing to do take over what waits elsewhere."""
+        if self._share is not None:
+            self._share.rebalance()
 
     def stop(self, slice_id: int, receipt: Any, force: bool) -> None:
-        """Stop a slice that nobody wants. An actor notices by itself, or is replaced."""
-        if force and slice_id in self._at:
-            self.died(slice_id)
+        """Stop a slice that nobody wants. A process notices by itself, or is replaced."""
+        if self._share is not None and slice_id in self._share:
+            self._share.stop(slice_id, force)
+        elif force and slice_id in self._at:
+            self.died(slice_id, alone=False)
         else:
             ray.cancel(receipt, force=force)
 
-    def died(self, slice_id: int) -> None:
-        """The process that ran a slice is gone; the next slice for its place gets a new one."""
+    def died(self, slice_id: int, alone: bool) -> bool:
+        """The process that had a slice is gone; the next slice for its place gets a new one.
+
+        Args:
+            slice_id: The slice.
+            alone: Whether only its call failed.
+
+        Returns:
+            Whether the slice has no part in it, because another one ran.
+        """
+        if self._share is not None and slice_id in self._share:
+            return self._share.died(slice_id, alone)
         place = self._at.get(slice_id)
         if place is not None:
             actor = self._actors.pop(place, None)
             if actor is not None:
                 ray.kill(actor)  # after any doubt: it must not go on with the old state
+        return False
 
     def close(self) -> list[Any]:
-        """Ask all actors to close; return references to wait for."""
-        return [actor.close.remote() for actor in self._actors.values()]
+        """Have all routines closed; return references to wait for."""
+        leaving = [] if self._share is None else self._share.close()
+        return leaving + [actor.close.remote() for actor in self._actors.values()]
 
     def kill(self) -> None:
-        """End all actors."""
+        """End all actors, and what still runs slices of this flow."""
+        if self._share is not None:
+            self._share.kill()
         for actor in self._actors.values():
             ray.kill(actor)
         self._actors.clear()

@@ -113,7 +113,8 @@ def _has_room(machine: Machine, lane: Lane) -> bool:
     workers = min(machine.workers, machine.slots.get(group.index, machine.workers))
     if group.size:
         workers = min(workers, group.size)
-    depth = 2 if machine.lookahead and _seconds_waiting(machine, lane) is not None else 1
+    ahead = machine.lookahead and group.index not in machine.beside
+    depth = 2 if ahead and _seconds_waiting(machine, lane) is not None else 1
     if lane.flying >= workers * depth:
         return False
     # Every lane may have one slice out, else lanes could wait for each other.

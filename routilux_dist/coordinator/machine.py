@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 from routilux_dist.coordinator import commit, control, dispatch, ending, invariants, posting
@@ -36,6 +37,7 @@ class Machine:
         slots: Slices of a group that may run at once because of its resources, by group index.
         wall_offset: What to add to `now` for wall-clock time.
         lookahead: Whether to have a second slice ready per worker, to hide the way there and back.
+        beside: Groups that get none all the same, because theirs would run beside the first.
         validate: Check all invariants after every call.
     """
 
@@ -49,12 +51,14 @@ class Machine:
         slots: Mapping[int, int] | None = None,
         wall_offset: float = 0.0,
         lookahead: bool = True,
+        beside: AbstractSet[int] = frozenset(),
         validate: bool = False,
     ) -> None:
         self.plan, self.tuning, self.workers = plan, tuning, workers
         self.partitions = dict(partitions or {})
         self.slots = dict(slots or {})
         self.wall_offset, self.lookahead, self.validate = wall_offset, lookahead, validate
+        self.beside = beside
         self.now = 0.0
         #: Routine ids by index.
         self.names = tuple(plan.routines)

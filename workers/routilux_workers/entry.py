@@ -75,11 +75,11 @@ def refuse(work: Slice, exc: BaseException) -> Receipt:
 #: Hosts of this process that serve tasks, by (running flow, group): routines are built once per process, not per slice.
 _hosts: dict[tuple[str, int], Host] = {}
 #: Most hosts kept; a process that serves many flows forgets the oldest.
-_MAX_HOSTS = 16
+_MAX_HOSTS = 64
 
 
 def task_host(running: str, shipment: Callable[[], Shipment], group: int, is_cancelled: Callable[[str], bool]) -> Host:
-    """Return this process's host for tasks of a running flow.
+    """Return this process's host for a group of stateless routines of a running flow.
 
     Args:
         running: Identifier of the running flow.
@@ -96,3 +96,16 @@ def task_host(running: str, shipment: Callable[[], Shipment], group: int, is_can
             _hosts.pop(next(iter(_hosts))).close()
         host = _hosts[running, group] = open_host(shipment(), group, is_cancelled=is_cancelled)
     return host
+
+
+def close_flow(running: str) -> None:
+    """Close the routines of a running flow that this process serves no more."""
+    for place in [place for place in _hosts if place[0] == running]:
+        _hosts.pop(place).close()
+
+
+def close_all() -> None:
+    """Close all routines."""
+    for host in _hosts.values():
+        host.close()
+    _hosts.clear()

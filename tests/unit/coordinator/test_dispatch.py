@@ -105,6 +105,14 @@ def test_no_more_slices_than_hide_the_way(bench: Build, lookahead: bool, flying:
     assert len(one.slices) == flying
 
 
+def test_a_group_whose_next_slice_would_run_beside_the_first_is_sent_none_ahead(bench: Build) -> None:
+    one = priced(bench(workers=2, lookahead=True), 0.05)
+    one.machine.beside = frozenset({0})
+    for _ in range(9):
+        one.post("j", "a.input", last=False)
+    assert len(one.slices) == 2
+
+
 def test_unknown_costs_are_not_looked_ahead_of(bench: Build) -> None:
     one = bench(workers=2, lookahead=True)
     for _ in range(9):

@@ -64,6 +64,37 @@ def test_a_process_keeps_hosts_of_tasks_and_forgets_the_oldest() -> None:
     one.close()
 
 
+class Closing(rd.Routine):
+    closed: list[str] = []
+
+    def setup(self) -> None:
+        self.add_slot("input")
+
+    def logic(self, x: int) -> None:
+        pass
+
+    def close(self) -> None:
+        self.closed.append("closed")
+
+
+def test_the_hosts_of_a_flow_are_closed_with_it() -> None:
+    flow = of(("r", Closing()))
+    one = Workbench(flow)
+    shipped = entry.Shipment(one.plan, entry.pack_code(flow.routines, None), {}, 1 << 20)
+    one.close()
+    entry._hosts.clear()
+    Closing.closed.clear()
+    never = lambda job: False  # noqa: E731
+    for running in ("f", "g", "h"):
+        entry.task_host(running, lambda: shipped, 0, never)
+    entry.close_flow("f")
+    assert list(entry._hosts) == [("g", 0), ("h", 0)]
+    assert Closing.closed == ["closed"]
+    entry.close_all()
+    assert not entry._hosts
+    assert Closing.closed == ["closed"] * 3
+
+
 class OpensLate(rd.Routine):
     tries: list[int] = []
 

@@ -1,0 +1,64 @@
+"""Ray's part of the crew: where its processes are started, and how they are ended."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from routilux_dist.cluster import remotes
+
+
+class RayHands:
+    """Starts members on the nodes of a cluster, in proportion to their CPUs.
+
+    Args:
+        nodes: CPUs by node id, for nodes that can hold members.
+    """
+
+    def __init__(self, nodes: Mapping[str, float]) -> None:
+        self._nodes = dict(nodes)
+        #: Member -> node.
+        self._at: dict[Any, str] = {}
+
+    def launch(self, number: int) -> Any:
+        """Start the process of a member and return its handle."""
+        node = self._roomiest()
+        options: dict[str, Any] = {}
+        if node is not None and len(self._nodes) > 1:
+            options["scheduling_strategy"] = NodeAffinitySchedulingStrategy(node, soft=True)
+        actor = remotes.CrewMember.options(**options).remote(number)
+        if node is not None:
+            self._at[actor] = node
+        return actor
+
+    def _roomiest(self) -> str | None:
+        members = list(self._at.values())
+        return min(self._nodes, key=lambda node: (members.count(node) + 1) / self._nodes[node], default=None)
+
+    def watch(self, result: Any, then: Callable[[bool], None]) -> None:
+        """Say later whether a call to a member went well."""
+        task = asyncio.ensure_future(_outcome(result, then))
+        _watching.add(task)
+        task.add_done_callback(_watching.discard)
+
+    def end(self, actor: Any) -> None:
+        """End the process of a member."""
+        self._at.pop(actor, None)
+        ray.kill(actor)
+
+
+#: The loop itself holds tasks weakly.
+_watching: set[asyncio.Task[None]] = set()
+
+
+async def _outcome(result: Any, then: Callable[[bool], None]) -> None:
+    try:
+        await result
+    except Exception:
+        then(False)
+    else:
+        then(True)

@@ -1,0 +1,89 @@
+"""Calls that arrive in several threads and are carried out in one, in the order of their numbers."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class _Call(Generic[T]):
+    """A call that waits for its turn, and what became of it."""
+
+    __slots__ = ("done", "error", "function", "result")
+
+    def __init__(self, function: Callable[[], T]) -> None:
+        self.function = function
+        self.result: T | None = None
+        self.error: BaseException | None = None
+        self.done = threading.Lock()  # held until it is done: the cheapest thing to wait for
+        self.done.acquire()
+
+
+class Turns:
+    """One thread that carries out numbered calls, from 0 upwards without gaps.
+
+    All user code of a process runs in this one thread: what it keeps per thread (connections, sessions) is there the next time.
+    """
+
+    def __init__(self) -> None:
+        self._bell = threading.Condition(threading.Lock())
+        #: Number of the call that runs, or that is begun next; whether it runs.
+        self._turn, self._running = 0, False
+        self._waiting: dict[int, _Call[object]] = {}
+        #: Numbers that will not be begun.
+        self._dropped: set[int] = set()
+        #: Whether somebody wants the running call to end.
+        self.stopping = False
+        threading.Thread(target=self._serve, name="routilux-crew", daemon=True).start()
+
+    def call(self, number: int, function: Callable[[], T]) -> T | None:
+        """Wait for the turn of a number, have a function called, and return its result; None if it was dropped."""
+        call = _Call(function)
+        with self._bell:
+            if number in self._dropped or number < self._turn:
+                return None
+            self._waiting[number] = call  # type: ignore[assignment]
+            self._bell.notify()
+        call.done.acquire()
+        if call.error is not None:
+            raise call.error
+        return call.result
+
+    def drop(self, number: int, stop: bool = False) -> None:
+        """Do not begin a call; with `stop`, ask it to end if it runs already."""
+        with self._bell:
+            if number < self._turn or (number == self._turn and self._running):
+                self.stopping = self.stopping or (stop and number == self._turn)
+                return
+            self._dropped.add(number)
+            waiting = self._waiting.pop(number, None)
+            self._bell.notify()
+        if waiting is not None:
+            waiting.done.release()
+
+    def _serve(self) -> None:
+        while True:
+            call = self._next()
+            try:
+                call.result = call.function()
+            except BaseException as exc:  # whoever called has to hear of it; this thread goes on
+                call.error = exc
+            with self._bell:
+                self._turn += 1
+                self._running = self.stopping = False
+            call.done.release()
+
+    def _next(self) -> _Call[object]:
+        with self._bell:
+            while True:
+                while self._turn in self._dropped:
+                    self._dropped.discard(self._turn)
+                    self._turn += 1
+                call = self._waiting.pop(self._turn, None)
+                if call is not None:
+                    self._running = True
+                    return call
+                self._bell.wait()

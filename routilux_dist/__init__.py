@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from routilux_dist.flow.routine import Routine as Routine
     from routilux_dist.ids import JobStatus as JobStatus
     from routilux_dist.plan.tuning import Tuning as Tuning
+    from routilux_dist.wire.registry import register_type as register_type
 
 #: Module -> the public names it holds.
 _HOMES = {
@@ -79,6 +80,7 @@ _HOMES = {
     "flow.routine": ("Routine",),
     "ids": ("JobStatus",),
     "plan.tuning": ("Tuning",),
+    "wire.registry": ("register_type",),
 }  # fmt: skip
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 

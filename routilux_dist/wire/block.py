@@ -5,6 +5,7 @@ Everybody may read a block's header. Only workers and clients open its body.
 
 from __future__ import annotations
 
+import enum
 import pickle
 from typing import Any, NamedTuple
 
@@ -23,11 +24,23 @@ class Rows(NamedTuple):
     items: Items = None
 
 
+class Form(enum.IntEnum):
+    """What the bytes of an encoded body are, and so what opening it may do."""
+
+    #: A pickle of our own processes.
+    PICKLE = 0
+    #: A typed message: opening it builds values and nothing else.
+    TYPED = 1
+    #: A typed message in which parts may be pickled, because the user allowed it.
+    TRUSTED = 2
+
+
 class Packed(NamedTuple):
-    """An encoded body: a pickle and its out-of-band buffers."""
+    """An encoded body and its out-of-band buffers. Whoever makes one says what its bytes are; they are never asked themselves."""
 
     data: bytes
     buffers: tuple[Any, ...] = ()
+    form: int = Form.PICKLE
 
     @property
     def nbytes(self) -> int:
@@ -36,7 +49,8 @@ class Packed(NamedTuple):
 
     def __reduce__(self) -> tuple[Any, ...]:
         # A buffer that has arrived from elsewhere is a plain memoryview, which does not pickle; wrapped, it travels uncopied.
-        return Packed, (self.data, tuple(pickle.PickleBuffer(b) for b in self.buffers))
+        parts = (self.data, tuple(pickle.PickleBuffer(b) for b in self.buffers))
+        return Packed, parts if self.form == Form.PICKLE else (*parts, int(self.form))
 
 
 class Stored(NamedTuple):

@@ -7,7 +7,7 @@ import pickle
 import numpy as np
 
 from routilux_dist.wire import codec
-from routilux_dist.wire.block import Block, Packed, Rows, Stored
+from routilux_dist.wire.block import Block, Form, Packed, Rows, Stored
 
 
 def block(body: Rows | Packed | Stored) -> Block:
@@ -46,3 +46,9 @@ def test_sizes_count_what_travels_beside() -> None:
 def test_a_stored_body_says_which_element_it_is() -> None:
     body = Stored("ref", 7)
     assert (body.ref, body.place) == ("ref", 7)
+
+
+def test_a_body_keeps_its_form_on_the_way() -> None:
+    for form in Form:
+        again = sent(Packed(b"x", (b"y",), form))
+        assert (again.data, again.form) == (b"x", form)

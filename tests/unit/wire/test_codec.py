@@ -9,6 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import cloudpickle
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -16,7 +17,8 @@ from hypothesis import strategies as st
 
 from routilux_dist.errors import SerializationError
 from routilux_dist.wire.block import Packed, Rows, Stored
-from routilux_dist.wire.codec import OUT_OF_BAND_BYTES, decode, encode, pack, unpack
+from routilux_dist.wire.codec import OUT_OF_BAND_BYTES, PICKLE, Codec, decode, encode, pack, typed, unpack
+from tests.meta.repo import python
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text() | st.binary()
 VALUES = st.recursive(
@@ -161,3 +163,51 @@ def test_rows_of_this_process_stay_as_they_are() -> None:
 def test_a_stored_body_is_fetched_first() -> None:
     with pytest.raises(SerializationError, match="a Stored body has to be fetched before it is opened"):
         unpack(Stored("ref", 0))
+
+
+# ---- two codecs ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("codec", [PICKLE, typed(), typed(allow_pickle=True)])
+def test_a_body_knows_how_it_is_opened(codec: Codec) -> None:
+    value = {"a": (1, {2}), "b": np.arange(OUT_OF_BAND_BYTES)}
+    packed = codec.encode(value)
+    assert packed.form == codec.form
+    assert len(packed.buffers) == 1
+    again = decode(packed)
+    assert again["a"] == value["a"]
+    assert np.shares_memory(again["b"], value["b"])
+    for items in (None, 3, [1, (2, 1)]):
+        assert unpack(codec.pack(["x", None], items)) == Rows(["x", None], items)
+    assert cloudpickle.loads(cloudpickle.dumps(codec)) == codec
+
+
+def test_only_a_codec_that_allows_pickles_makes_and_opens_them() -> None:
+    packed = typed(allow_pickle=True).encode([threading.Thread])
+    assert decode(packed) == [threading.Thread]
+    with pytest.raises(SerializationError, match="allow_pickle"):
+        decode(packed._replace(form=typed().form))
+    with pytest.raises(SerializationError, match=r"value\[0\]: type type is not registered"):
+        typed().encode([threading.Thread])
+
+
+def test_a_row_that_cannot_be_typed_is_named_from_its_payload_on() -> None:
+    with pytest.raises(SerializationError, match=r"^payload\['lock'\]: type _thread.lock is not registered"):
+        typed().pack([1, {"lock": threading.Lock()}], None)
+
+
+def test_a_codec_takes_its_types_along() -> None:
+    done = python(
+        "import cloudpickle, dataclasses, sys\n"
+        "from routilux_dist.wire import codec, registry\n"
+        "@registry.register_type\n@dataclasses.dataclass\nclass Item:\n    n: int\n"
+        "sent = cloudpickle.dumps((codec.typed(), codec.typed().encode(Item(5)).data)).hex()\n"
+        "sys.stdout.write(sent)"
+    )
+    assert done.returncode == 0, done.stderr
+    there = python(
+        "import cloudpickle\nfrom routilux_dist.wire import codec, typed\n"
+        f"_, data = cloudpickle.loads(bytes.fromhex({done.stdout!r}))\n"
+        "assert typed.loads(data).n == 5\n"
+    )
+    assert there.returncode == 0, there.stderr

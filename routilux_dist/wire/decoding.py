@@ -1,0 +1,94 @@
+"""Reading of typed bodies: what becomes of extensions and marked lists."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from msgpack import Timestamp
+
+from routilux_dist.errors import SerializationError
+from routilux_dist.wire import arrays, kinds, scanning
+from routilux_dist.wire.registry import Registry
+from routilux_dist.wire.scanning import Limits
+
+#: What msgpack may make of hostile bytes although no value of ours is made of it.
+_NO_VALUES = frozenset({kinds.Mark, Timestamp})
+
+
+class Reader:
+    """One call of `loads`."""
+
+    def __init__(self, buffers: tuple[Any, ...], registry: Registry, allow_pickle: bool, limits: Limits) -> None:
+        self.buffers, self.registry, self.allow_pickle, self.limits = buffers, registry, allow_pickle, limits
+        self._compounds: dict[int, Callable[[list[Any]], Any]] = {
+            **kinds.COMPOUNDS,
+            ord("E"): self._exception,
+            ord("R"): self._registered,
+            ord("A"): lambda content: arrays.decode_array(content, self._bytes),
+            ord("N"): arrays.decode_scalar,
+            ord("B"): lambda content: bytes(self._bytes(*content)),
+        }
+
+    def leaf(self, code: int, data: bytes) -> Any:
+        """Return the value of an extension."""
+        if code == kinds.MARK and len(data) == 1:
+            return kinds.Mark(data[0])
+        if code == kinds.PICKLED:
+            if not self.allow_pickle:
+                raise SerializationError(
+                    "a part of it is pickled; reading it needs allow_pickle=True, and trust in its writer"
+                )
+            import cloudpickle
+
+            return cloudpickle.loads(data)
+        read = kinds.LEAVES.get(code)
+        if read is None:
+            raise SerializationError(f"unknown extension {code}: no typed value, or one of a newer version")
+        return read(data)
+
+    def compound(self, items: list[Any]) -> Any:
+        """Return the value of a list, which may be marked as something else."""
+        if not items or type(items[0]) is not kinds.Mark:
+            return items
+        read = self._compounds.get(items[0].kind)
+        if read is None:
+            raise SerializationError(f"unknown mark {items[0].kind}: no typed value, or one of a newer version")
+        del items[0]
+        return read(items)
+
+    def _bytes(self, body: Any) -> Any:
+        if type(body) is bytes:
+            return body
+        if type(body) is not int or not 0 <= body < len(self.buffers):
+            raise SerializationError(f"buffer {body!r:.20} is missing: there are {len(self.buffers)}")
+        return self.buffers[body]
+
+    def _exception(self, content: list[Any]) -> BaseException:
+        self.look_over(content)
+        return kinds.read_exception(content)
+
+    def _registered(self, content: list[Any]) -> Any:
+        name, version, state = content
+        self.look_over(content)
+        entry = self.registry.named(name) if type(name) is str else None
+        if entry is None:
+            raise SerializationError(
+                f"type {name!r:.130} is not registered in this process; import the module that calls "
+                f"rd.register_type(..., name={name!r:.130})"
+            )
+        if type(version) is not int or version > entry.version or (version < entry.version and not entry.versioned):
+            raise SerializationError(
+                f"type {entry.name!r}: version {version!r:.20} was written, version {entry.version} is registered; an older one "
+                f"needs decode=function(value, version), a newer one newer code"
+            )
+        try:
+            return entry.decode(state, version) if entry.versioned else entry.decode(state)
+        except Exception as exc:  # a user's decode may raise anything
+            raise SerializationError(f"type {entry.name!r} cannot be decoded: {type(exc).__name__}: {exc}") from exc
+
+    def look_over(self, value: Any) -> None:
+        """Refuse what is nested too deep, and marks where no mark belongs."""
+        for found, _ in scanning.levels(value, self.limits):
+            if found & _NO_VALUES:
+                raise SerializationError("a mark where a value should be, or a time stamp: no typed value")

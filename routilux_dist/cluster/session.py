@@ -81,9 +81,12 @@ class RaySession:
         """Carry out a request; when this returns, the coordinator knows.
 
         It passes messages that wait for room: what makes room may be this very request. Only the message that makes its job goes
-        first.
+        first. "close" speaks of the messages before it, so it stays behind them, and nobody waits for it.
         """
         if self._closed or self._gone is not None:
+            return
+        if isinstance(event, ControlAsked) and event.action == "close":
+            self._outbox.put(_Mail(event))
             return
         if event.job in self._begun:
             try:
@@ -173,8 +176,10 @@ class RaySession:
     def _send(self, batch: list[_Mail]) -> Any:
         """Send a batch; wait for the answer only if somebody else waits for it too."""
         call = self._hub.take.remote(self._running, [mail.event for mail in batch])
-        self._begun.update(mail.event.job for mail in batch if isinstance(mail.event, Posted))
-        self._room.release(sum(isinstance(mail.event, Posted) for mail in batch))
+        posted = [mail.event.job for mail in batch if isinstance(mail.event, Posted)]
+        self._begun.update(posted)
+        if posted:  # a batch may hold requests only
+            self._room.release(len(posted))
         waiting = [mail.sent for mail in batch if mail.sent is not None]
         if waiting:
             ray.wait([call], timeout=CONTROL_SECONDS)

@@ -31,7 +31,7 @@ def outputs(plan: Plan, blocks: Iterable[Block]) -> dict[str, list[Any]]:
     """Return payloads by output event; every output event of the flow has a list."""
     found: dict[str, list[Any]] = {name: [] for name in plan.names()}
     for block in blocks:
-        found[plan.ports[block.port].path].extend(codec.unpack(block.body).payloads)
+        found[plan.ports[block.port].path].extend(codec.rows_of(block).payloads)
     return found
 
 
@@ -94,7 +94,7 @@ class DeadLetter:
 def dead_letter(plan: Plan, letter: Letter) -> DeadLetter:
     """Return a dead letter as users see it."""
     failure, block = letter.failure, letter.block
-    payload = codec.unpack(block.body).payloads[0]
+    payload = codec.rows_of(block).payloads[0]
     if block.port in {r.logic_port for r in plan.routines.values()}:
         payload = payload[1]
     elif block.rows == 0:

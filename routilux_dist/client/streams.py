@@ -6,6 +6,7 @@ and which were sent on, in the order in which they were committed, so an item wh
 
 from __future__ import annotations
 
+import dataclasses
 import queue
 import time
 from bisect import bisect_left
@@ -21,8 +22,8 @@ from routilux_dist.driver.driver import Gone
 from routilux_dist.errors import ExecutionError, RoutiluxError
 from routilux_dist.plan.plan import PortPlan
 from routilux_dist.wire import codec
-from routilux_dist.wire.block import Rows
-from routilux_dist.wire.failure import Failure
+from routilux_dist.wire.block import Mark, Rows
+from routilux_dist.wire.failure import Failure, Letter
 
 #: A block is posted at the latest this many seconds after its first item was taken.
 LINGER_SECONDS = 0.02
@@ -197,15 +198,27 @@ class Stream:
             raise self._ended(news)
         ranges, singles, added = news.items or ((), (), ())
         for letter in news.letters:
-            if letter.failure.item is not None and letter.failure.strategy == "stop":
+            if letter.failure.kind == "lost":
+                singles = [*singles, *self._lost(letter)]
+            elif letter.failure.item is not None and letter.failure.strategy == "stop":
                 self._fail(letter.failure)
-        outputs = [codec.unpack(block.body) for block in self._worker.fetch(news.outputs)]
+        outputs = [codec.rows_of(block) for block in self._worker.fetch(news.outputs)]
         for first, _ in ranges:
             self._bytes -= self._sent.pop(first, 0)
         if self._open or added or singles or self._failed:
             self._absorb_parts(outputs, ranges, singles, added)
         elif ranges:
             self._absorb_whole(outputs, ranges)
+
+    def _lost(self, letter: Letter) -> list[int]:
+        """Take in that a message was put aside because it killed its workers; return its item."""
+        (block,) = self._worker.fetch([letter.block])
+        marks = codec.rows_of(block).items
+        assert marks is not None, "messages of a stream are marked"
+        item = marks if isinstance(marks, int) else _item(marks[0])
+        if letter.failure.strategy == "stop":
+            self._fail(dataclasses.replace(letter.failure, item=item))
+        return [item]
 
     def _ended(self, news: Report | Gone) -> RoutiluxError:
         """Return what to raise when the stream ends before its time."""
@@ -238,7 +251,7 @@ class Stream:
         for payloads, marks in outputs:
             assert isinstance(marks, list), "outputs of a stream are marked one by one"
             for mark, payload in zip(marks, payloads):
-                item = mark if isinstance(mark, int) else mark[0]
+                item = _item(mark)
                 self._partial.setdefault(item, []).append((mark, payload))
         for item in singles:
             self._less(item)
@@ -279,6 +292,10 @@ class Stream:
         if self._on_error == "raise" and not self._ordered:
             raise results.job_error(self._worker.flow, self._job, failure)
         self._failed[failure.item] = failure
+
+
+def _item(mark: Mark) -> int:
+    return mark if isinstance(mark, int) else mark[0]
 
 
 def _sorted(outputs: list[Rows]) -> tuple[list[Any], list[Any]]:

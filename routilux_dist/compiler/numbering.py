@@ -6,7 +6,9 @@ import dataclasses
 
 from routilux_dist.compiler.draft import Draft
 from routilux_dist.compiler.order import has_cycle
+from routilux_dist.flow import handling
 from routilux_dist.flow.ports import ERROR_EVENT
+from routilux_dist.flow.routine import Routine
 from routilux_dist.plan.plan import PortKind, PortPlan, RoutinePlan
 
 
@@ -62,9 +64,16 @@ def number(draft: Draft) -> Draft:
             logic_port=logic,
             finish_port=finish,
             wake_port=wake,
+            last_resort=_last_resort(draft, facts.routine),
             reasons=draft.reasons.get(routine_id, ()),
         )
     return dataclasses.replace(draft, ports=tuple(ports), routines=routines, outputs=tuple(outputs))
+
+
+def _last_resort(draft: Draft, routine: Routine) -> str:
+    declared = routine._declared
+    handler = handling.effective(declared.handler, declared.options.retries, draft.flow.error_handler)
+    return str(handler.last_resort)
 
 
 def stage(draft: Draft) -> Draft:

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 
 from routilux_dist.coordinator import dispatch, ending, lanes, posting
 from routilux_dist.coordinator.commands import Deliver, SetTimer
-from routilux_dist.coordinator.events import SliceFinished, SliceLost
-from routilux_dist.coordinator.state import Carried, Flight, Job, Queued, RoutineCounts
+from routilux_dist.coordinator.events import SliceFinished
+from routilux_dist.coordinator.state import Carried, Flight, Job, Lane, Queued, RoutineCounts
 from routilux_dist.errors import InternalError
-from routilux_dist.plan.plan import GroupKind
 from routilux_dist.wire import reducing
 from routilux_dist.wire.block import Block
 from routilux_dist.wire.failure import Failure
@@ -21,8 +20,6 @@ if TYPE_CHECKING:
 
 #: Errors kept per job; further ones are counted only.
 MAX_FAILURES = 1000
-#: Crashes of a worker that one block survives.
-MAX_CRASHES = 3
 
 
 def finished(machine: Machine, event: SliceFinished) -> None:
@@ -38,21 +35,21 @@ def finished(machine: Machine, event: SliceFinished) -> None:
     flight.lane.rest_until = machine.now + min(dispatch.REST_FACTOR * receipt.overhead, dispatch.MAX_REST)
     machine.commits += 1
     untouched = set(receipt.untouched)
-    jobs = _land(machine, flight, untouched, set(receipt.running))
+    jobs = land(machine, flight, untouched, set(receipt.running))
     if machine.validate:
         _check_conservation(machine, flight, receipt, jobs)
     for number in reversed(receipt.untouched):
-        _put_back(machine, jobs, flight, number)
+        put_back(machine, jobs, flight.lane, number, flight.blocks[number])
     _fold_data(jobs, receipt)
     for job_id, failure in receipt.stopped.items():
         if job_id in jobs:
-            _record(machine, jobs[job_id], receipt)
+            record(machine, jobs[job_id], receipt)
             ending.fail(machine, jobs.pop(job_id), failure)
-    _messages(machine, jobs, receipt, flight.lane.partition)
+    _messages(machine, jobs, receipt, flight.lane)
     if receipt.running or receipt.carried:
         _carry_on(machine, flight, jobs, receipt)
     for job in jobs.values():
-        _record(machine, job, receipt)
+        record(machine, job, receipt)
     _deliver(machine, jobs, receipt)
     for port, (rows, seconds) in receipt.costs.items():
         machine.learn(port, rows, seconds)
@@ -60,22 +57,23 @@ def finished(machine: Machine, event: SliceFinished) -> None:
         _settle_job(machine, job)
 
 
-def _land(
-    machine: Machine, flight: Flight, untouched: set[int], running: AbstractSet[int] = frozenset()
+def land(
+    machine: Machine, flight: Flight, untouched: AbstractSet[int], running: AbstractSet[int] = frozenset()
 ) -> dict[str, Job]:
     """Take the slice's blocks out of the air, except those that still run; return the living jobs they belong to."""
     jobs: dict[str, Job] = {}
     for number, block in flight.blocks.items():
+        if number not in untouched and number not in running:
+            machine.crashes.pop(number, None)
         job = flight.jobs[block.job]
         if not job.alive:
+            machine.crashes.pop(number, None)
             continue  # it ended while the slice was out: discarded then
         jobs[block.job] = job
         if number in running:
             continue
         job.blocks -= 1
         job.flying -= block.rows
-        if number not in untouched:
-            machine.crashes.pop(number, None)
     return jobs
 
 
@@ -94,8 +92,8 @@ def _carry_on(machine: Machine, flight: Flight, jobs: dict[str, Job], receipt: R
             carried.told[machine.number("block")] = block
 
 
-def _put_back(machine: Machine, jobs: dict[str, Job], flight: Flight, number: int) -> None:
-    block = flight.blocks[number]
+def put_back(machine: Machine, jobs: dict[str, Job], lane: Lane, number: int, block: Block) -> None:
+    """Put a block that was with a worker back to the head of its queue."""
     job = jobs.get(block.job)
     if job is None:
         return
@@ -104,27 +102,29 @@ def _put_back(machine: Machine, jobs: dict[str, Job], flight: Flight, number: in
     if block.entry:
         machine.door_blocks += 1
         machine.door_bytes += block.nbytes
-    lanes.put(flight.lane, job, Queued(number, block), front=True)
+    lanes.put(lane, job, Queued(number, block), front=True)
 
 
-def _messages(machine: Machine, jobs: dict[str, Job], receipt: Receipt, partition: int) -> None:
+def _messages(machine: Machine, jobs: dict[str, Job], receipt: Receipt, lane: Lane) -> None:
     """Queue what the slice emitted or left over."""
+    left = []
     for block in receipt.blocks:
-        job = jobs.get(block.job)
-        if job is None:
-            continue
-        if block.entry:
-            machine.door_blocks += 1
-            machine.door_bytes += block.nbytes
-        # What was not begun goes back to the head of the queue.
-        posting.enqueue(machine, job, block, front=block.entry)
+        # What a home did not get to comes before whatever arrived meanwhile: it sees messages in the order of their commits.
+        # Elsewhere that holds for messages from outside, so that they are begun in the order in which they came.
+        if block.entry or (lane.homed and machine.lane(block.port, block.partition) is lane):
+            left.append(block)
+        elif block.job in jobs:
+            posting.enqueue(machine, jobs[block.job], block)
+    for block in reversed(left):
+        if block.job in jobs:
+            put_back(machine, jobs, lane, machine.number("block"), block)
     for delay, block in receipt.retries:
         job = jobs.get(block.job)
         if job is not None:
             posting.sleep(machine, job, delay, block)
     for job_id, port, seconds in receipt.wakes:
         if job_id in jobs:
-            machine.order(SetTimer(("wake", job_id, port, partition), machine.now + seconds))
+            machine.order(SetTimer(("wake", job_id, port, lane.partition), machine.now + seconds))
 
 
 def _fold_data(jobs: dict[str, Job], receipt: Receipt) -> None:
@@ -137,7 +137,7 @@ def _fold_data(jobs: dict[str, Job], receipt: Receipt) -> None:
                 receipt.stop(job_id, reducing.disagreement(job_id, key, reducer, exc))
 
 
-def _record(machine: Machine, job: Job, receipt: Receipt) -> None:
+def record(machine: Machine, job: Job, receipt: Receipt) -> None:
     """Book counts, errors, job data and history of a job."""
     tally = receipt.tallies.get(job.id)
     if tally is not None:
@@ -152,11 +152,11 @@ def _record(machine: Machine, job: Job, receipt: Receipt) -> None:
             _counts(job, index).waiting += change
     for failure in receipt.failures:
         if failure.job == job.id:
-            _failed(machine, job, failure)
+            failed(machine, job, failure)
     for letter in receipt.letters:
         if letter.failure.job == job.id:
             job.letters.append(letter)
-            _failed(machine, job, letter.failure)
+            failed(machine, job, letter.failure)
     for job_id, index, text in receipt.traces:
         if job_id == job.id:
             machine.note(job, "trace", text, machine.names[index])
@@ -169,7 +169,8 @@ def _counts(job: Job, index: int) -> RoutineCounts:
     return counts
 
 
-def _failed(machine: Machine, job: Job, failure: Failure) -> None:
+def failed(machine: Machine, job: Job, failure: Failure) -> None:
+    """Book an error."""
     machine.note(job, failure.strategy, f"{failure.error_type}: {failure.message}"[:500], failure.routine)
     if failure.strategy != "retry" and len(job.failures) < MAX_FAILURES:
         job.failures.append(failure)
@@ -221,53 +222,3 @@ def _check_conservation(machine: Machine, flight: Flight, receipt: Receipt, jobs
                 f"slice {receipt.slice_id} does not conserve messages of job {job_id!r}: consumed {consumed} + emitted "
                 f"{tally.emitted} != done {tally.done} + dead {tally.dead} + left {left}\n{machine.story.tell(job_id)}"
             )
-
-
-def lost(machine: Machine, event: SliceLost) -> None:
-    """A slice will never be finished: run its blocks again, unless their state died with the worker."""
-    flight = machine.flights.get(event.slice_id)
-    if flight is None or flight.attempt != event.attempt:
-        return
-    del machine.flights[event.slice_id]
-    flight.lane.flying -= 1
-    flight.lane.out.discard(flight.slice.partition)
-    machine.commits += 1
-    group = flight.lane.group
-    jobs = _land(machine, flight, set(flight.blocks))
-    machine.story.add(machine.now, f"slice {event.slice_id}", f"lost: {event.reason}")
-    innocent = event.innocent or flight.aborted
-    if group.is_async and event.innocent:  # its host lives on, and must not go on with what is put back here
-        flight.lane.carried[flight.slice.partition] = Carried()
-    stateful = group.kind in (GroupKind.SHARDS, GroupKind.SOLO) and not innocent
-    worst = 0
-    for number in reversed(flight.blocks):
-        if not innocent:
-            machine.crashes[number] = machine.crashes.get(number, 0) + 1
-            worst = max(worst, machine.crashes[number])
-        _put_back(machine, jobs, flight, number)
-    if stateful:
-        _state_lost(machine, flight, event.reason)
-    elif worst >= MAX_CRASHES:
-        for job in jobs.values():
-            ending.fail(
-                machine,
-                job,
-                _loss(job, flight, f"its messages were running in {worst} workers that died", event.reason),
-            )
-
-
-def _state_lost(machine: Machine, flight: Flight, reason: str) -> None:
-    place = (flight.lane.group.index, flight.lane.partition)
-    for job in [j for j in machine.jobs.values() if place in j.lanes]:
-        ending.fail(machine, job, _loss(job, flight, "the worker that held its state died", reason))
-
-
-def _loss(job: Job, flight: Flight, what: str, reason: str) -> Failure:
-    routines = ", ".join(flight.lane.group.routines[:5])
-    return Failure(
-        job=job.id,
-        routine="",
-        kind="lost",
-        error_type="WorkerLostError",
-        message=f"{what} ({reason}); it ran {routines}; look for crashes in native code, os._exit, or memory running out",
-    )

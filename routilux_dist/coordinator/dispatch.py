@@ -80,11 +80,16 @@ def _fill(machine: Machine, lane: Lane, room: int) -> list[Queued]:
     taken: list[Queued] = []
     rows, seconds, nbytes = 0, 0.0, 0
     while lane.order and len(taken) < MAX_BLOCKS and nbytes < MAX_BYTES:
-        block = lanes.peek(lane).block
+        number, block = lanes.peek(lane)
+        suspect = number in machine.crashes  # runs alone, so that it takes nobody along
+        if suspect and (taken or room < lane.group.max_concurrency):
+            break
         known = _block_seconds(machine, block)
         if rows >= room and (not room or known is None or seconds + known > machine.tuning.slice_seconds):
             break
         taken.append(lanes.take(lane))
+        if suspect:
+            break
         rows += block.rows
         nbytes += block.nbytes
         seconds += known or 0.0
@@ -106,9 +111,8 @@ def _shares_work(lane: Lane) -> bool:
 
 def _has_room(machine: Machine, lane: Lane) -> bool:
     group = lane.group
-    if group.kind is GroupKind.SOLO:
-        return lane.flying < 1  # order is the promise
-    if lane.group.kind is GroupKind.SHARDS:
+    if lane.homed:
+        return lane.flying < 1  # order is the promise: what a slice leaves over comes before what the next one takes
         return lane.flying < (2 if machine.lookahead else 1)
     workers = min(machine.workers, machine.slots.get(group.index, machine.workers))
     if group.size:
@@ -141,11 +145,15 @@ def _assemble(machine: Machine, lane: Lane) -> list[Queued]:
     taken: list[Queued] = []
     seconds, nbytes = 0.0, 0
     while lane.order and len(taken) < MAX_BLOCKS:
-        block = lanes.peek(lane).block
+        number, block = lanes.peek(lane)
         known = _block_seconds(machine, block)
-        if taken and (nbytes + block.nbytes > MAX_BYTES or known is None or seconds + known > target):
+        suspect = number in machine.crashes  # runs alone, so that it takes nobody along
+        full = nbytes + block.nbytes > MAX_BYTES or known is None or seconds + known > target
+        if taken and (full or suspect):
             break
         taken.append(lanes.take(lane))
+        if suspect:
+            break
         nbytes += block.nbytes
         if known is None:  # a block of unknown cost goes alone
             break

@@ -97,6 +97,8 @@ def _discard(machine: Machine, job: Job) -> None:
     # What a slice in flight does with its messages is not committed any more.
     job.discarded = job.accepted - job.done - job.dead
     job.pending = job.flying = job.blocks = 0
+    for number in job.sleeping:
+        machine.crashes.pop(number, None)
     job.sleeping.clear()
     for slice_id, flight in machine.flights.items():
         mine = flight.jobs.get(job.id) is job
@@ -116,8 +118,7 @@ def abort(machine: Machine, slice_id: int, force: bool) -> None:
         return
     lane = flight.lane
     place = (lane.group.index, lane.partition)
-    homed = lane.group.kind in (GroupKind.SHARDS, GroupKind.SOLO)
-    if homed and any(place in job.lanes for job in machine.jobs.values()):
+    if lane.homed and any(place in job.lanes for job in machine.jobs.values()):
         # Its process holds the state of living jobs: it has to come to its end by itself.
         machine.order(SetTimer(("abort", slice_id), machine.now + GRACE_SECONDS))
         return
@@ -131,7 +132,7 @@ def _end(machine: Machine, job: Job, status: JobStatus) -> None:
     del machine.jobs[job.id]
     for place in job.lanes:
         lane = machine.lanes[place]
-        if lane.group.kind in (GroupKind.SHARDS, GroupKind.SOLO):
+        if lane.homed:
             lane.forget.append(job.id)
     machine.order(
         Report(

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from typing import Any
 
-from routilux_dist.coordinator import commit, control, dispatch, ending, invariants, posting
+from routilux_dist.coordinator import commit, control, dispatch, ending, invariants, losses, posting
 from routilux_dist.coordinator.commands import Advise, Command
 from routilux_dist.coordinator.events import (
     CapacityChanged,
@@ -67,7 +67,7 @@ class Machine:
         self.ended: OrderedDict[str, Job] = OrderedDict()
         self.lanes: dict[tuple[int, int], Lane] = {}
         self.flights: dict[int, Flight] = {}
-        #: Crashes of workers by block id.
+        #: Block id -> workers that died while they ran it.
         self.crashes: dict[int, int] = {}
         self.costs: dict[int, Cost] = {}
         #: Messages per block by port, as advised last.
@@ -200,7 +200,7 @@ def _capacity_changed(machine: Machine, event: CapacityChanged) -> None:
 HANDLERS: dict[type, Callable[[Machine, Any], None]] = {
     Posted: posting.posted,
     SliceFinished: commit.finished,
-    SliceLost: commit.lost,
+    SliceLost: losses.lost,
     TimerFired: _timer_fired,
     ControlAsked: control.asked,
     RetryAsked: control.retry_asked,

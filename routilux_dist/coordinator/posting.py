@@ -96,19 +96,20 @@ def leave_door(machine: Machine, block: Block) -> None:
         machine.order(SetDoor(True))
 
 
-def enqueue(machine: Machine, job: Job, block: Block, front: bool = False) -> None:
+def enqueue(machine: Machine, job: Job, block: Block, number: int | None = None) -> None:
     """Queue a block of a job, whose messages are accepted already."""
     job.blocks += 1
     job.pending += block.rows
-    lanes.put(machine.lane(block.port, block.partition), job, Queued(machine.number("block"), block), front)
+    number = machine.number("block") if number is None else number
+    lanes.put(machine.lane(block.port, block.partition), job, Queued(number, block))
 
 
-def sleep(machine: Machine, job: Job, delay: float, block: Block) -> None:
-    """Keep a message until its next try is due."""
+def sleep(machine: Machine, job: Job, delay: float, block: Block, number: int | None = None) -> None:
+    """Keep messages until their next try is due."""
+    number = machine.number("block") if number is None else number
     if delay <= 0:
-        enqueue(machine, job, block)
+        enqueue(machine, job, block, number)
         return
-    number = machine.number("block")
     job.blocks += 1
     job.pending += block.rows
     job.sleeping[number] = block
@@ -123,7 +124,7 @@ def wake_retry(machine: Machine, job_id: str, number: int) -> None:
     block = job.sleeping.pop(number)
     job.blocks -= 1
     job.pending -= block.rows
-    enqueue(machine, job, block)
+    enqueue(machine, job, block, number)
 
 
 def wake_routine(machine: Machine, job_id: str, port: int, partition: int) -> None:

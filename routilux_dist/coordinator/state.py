@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from routilux_dist.ids import JobStatus
-from routilux_dist.plan.plan import GroupPlan
+from routilux_dist.plan.plan import GroupKind, GroupPlan
 from routilux_dist.wire.block import Block
 from routilux_dist.wire.failure import Failure, Letter
 from routilux_dist.wire.slices import Slice
@@ -71,6 +71,11 @@ class Lane:
     rest_until: float = 0.0
     #: Jobs that ended and may have state here.
     forget: list[str] = field(default_factory=list)
+
+    @property
+    def homed(self) -> bool:
+        """Whether one process serves it, which holds state."""
+        return self.group.kind in (GroupKind.SHARDS, GroupKind.SOLO)
 
 
 @dataclass(slots=True)

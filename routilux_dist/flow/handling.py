@@ -125,6 +125,11 @@ class ErrorHandler:
             return Decision(self.exhausted)
         return Decision(ErrorStrategy.RETRY, self.delay(attempt, token))
 
+    @property
+    def last_resort(self) -> ErrorStrategy:
+        """What is done about an error when there is no further try."""
+        return self.exhausted if self.strategy is ErrorStrategy.RETRY else self.strategy
+
     def delay(self, attempt: int, token: str = "") -> float:
         """Return the seconds to wait after attempt number `attempt` failed."""
         if not self.retry_delay:
@@ -137,6 +142,15 @@ class ErrorHandler:
             spread = zlib.crc32(f"{token}:{attempt}".encode("utf-8", "surrogatepass")) / 0xFFFFFFFF
             delay *= 1 + self.jitter * (2 * spread - 1)
         return delay
+
+
+def effective(own: ErrorHandler | None, retries: int | None, flow: ErrorHandler | None) -> ErrorHandler:
+    """Return the handler that counts for a routine: its own, the one that `retries=` stands for, its flow's, or STOP."""
+    if own is not None:
+        return own
+    if retries is not None:
+        return ErrorHandler(ErrorStrategy.RETRY, max_retries=retries)
+    return flow if flow is not None else ErrorHandler()
 
 
 def _strategy(value: Any) -> ErrorStrategy:

@@ -71,6 +71,8 @@ class RoutinePlan:
     logic_port: int
     finish_port: int
     wake_port: int
+    #: What an error comes to that cannot be tried again: an `ErrorStrategy`'s value.
+    last_resort: str = "stop"
     #: Why the routine is placed where it is.
     reasons: tuple[str, ...] = ()
 

@@ -77,6 +77,7 @@ class Block(NamedTuple):
         entry: Whether they come from outside the flow and were not started yet.
         origin: Idempotency key of a message that is tried again, else "".
         body: The messages.
+        part: (first row, block it was cut from) if the block is only these `rows` rows of its body, else None.
     """
 
     job: str
@@ -89,3 +90,19 @@ class Block(NamedTuple):
     entry: bool
     origin: str
     body: Body
+    part: tuple[int, int] | None = None
+
+
+def cut(number: int, block: Block, size: int) -> list[Block]:
+    """Cut a block into parts of at most `size` messages without opening it; they share its body.
+
+    Args:
+        number: The block's number, which stays part of its messages' identity.
+        block: The block.
+        size: Most messages per part.
+    """
+    first, source = block.part or (0, number)
+    return [
+        block._replace(rows=min(size, block.rows - start), part=(first + start, source))
+        for start in range(0, block.rows, size)
+    ]

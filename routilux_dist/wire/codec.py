@@ -15,7 +15,7 @@ from typing import Any
 import cloudpickle
 
 from routilux_dist.errors import SerializationError
-from routilux_dist.wire.block import Body, Form, Items, Packed, Rows
+from routilux_dist.wire.block import Block, Body, Form, Items, Packed, Rows
 
 #: Buffers below this size are cheaper inside the pickle.
 OUT_OF_BAND_BYTES = 32 << 10
@@ -151,3 +151,15 @@ def unpack(body: Body) -> Rows:
     if isinstance(body, Packed):
         return Rows(*decode(body))
     raise SerializationError(f"a {type(body).__name__} body has to be fetched before it is opened")
+
+
+def rows_of(block: Block) -> Rows:
+    """Return the messages of a block that is in this process."""
+    rows = unpack(block.body)
+    if block.part is None:
+        return rows
+    first, end = block.part[0], block.part[0] + block.rows
+    items = rows.items
+    if items is not None:
+        items = items + first if isinstance(items, int) else items[first:end]
+    return Rows(rows.payloads[first:end], items)

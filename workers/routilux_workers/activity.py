@@ -28,6 +28,7 @@ class Activity:
         "block_id",
         "boxed",
         "depth",
+        "first",
         "flow_id",
         "is_cancelled",
         "item",
@@ -53,7 +54,8 @@ class Activity:
         self.note = JobNote()
         self.attempt = 1
         self.origin = ""
-        self.block_id = 0
+        #: Block of the message and its place there; parts of a block keep both.
+        self.block_id = self.first = 0
         self.row = 0
         #: Number of the activation within the tree of its entry row.
         self.ordinal = 0
@@ -73,7 +75,8 @@ class Activity:
 
     def enter(self, block_id: int, block: Block, note: JobNote) -> None:
         """Turn to the messages of a block."""
-        self.block_id, self.job_id, self.note = block_id, block.job, note
+        self.job_id, self.note = block.job, note
+        self.first, self.block_id = block.part or (0, block_id)
         self.attempt, self.origin = block.attempt, block.origin
         self.item = self.path = None
         self.row = self.ordinal = 0
@@ -128,7 +131,7 @@ class Activity:
 
     @property
     def idempotency_key(self) -> str:
-        root = self.origin or f"{self.job_id}/{self.block_id}.{self.row}"
+        root = self.origin or f"{self.job_id}/{self.block_id}.{self.first + self.row}"
         return f"{root}.{self.ordinal}" if self.ordinal else root
 
     def emit(self, event: str, payload: Any) -> None:

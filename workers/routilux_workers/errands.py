@@ -81,7 +81,7 @@ class Source:
                 return None
             number, block = self.blocks.popleft()
             if block.job not in receipt.stopped:
-                self.present, self.begun = (number, block, codec.unpack(block.body)), 0
+                self.present, self.begun = (number, block, codec.rows_of(block)), 0
         if self.present[1].job in receipt.stopped:
             self.present = None
             return self.take(receipt)

@@ -49,7 +49,7 @@ def run(host: Host) -> None:
         elif host.fifo and not block.entry and block.attempt == 1:
             # What is left of an earlier slice's queue: line it up before anything is taken from it.
             step = host.wiring.steps[block.port]
-            rows = codec.unpack(block.body).payloads
+            rows = codec.rows_of(block).payloads
             queued.extend((step, payload, block.hops) for payload in rows)
             roots += len(rows)
             following = blocks[place + 1][1] if place + 1 < len(blocks) else None
@@ -67,7 +67,7 @@ def run(host: Host) -> None:
 def _run_block(host: Host, block: Block) -> int:
     """Run the rows of a block; return how many were begun."""
     activity, step = host.activity, host.wiring.steps[block.port]
-    payloads, items = codec.unpack(block.body)
+    payloads, items = codec.rows_of(block)
     started = perf_counter()
     queue: deque[Message] = deque()
     hops, attempt = block.hops, block.attempt
@@ -159,7 +159,7 @@ def _end(host: Host, block: Block) -> None:
     stateful, flush, finish = host.wiring.endings[block.port]
     host.ending_port = block.port
     queue: deque[Message] = deque()
-    only = codec.unpack(block.body).payloads[0]
+    only = codec.rows_of(block).payloads[0]
     if only is not None:  # one cell's finish, tried again
         queue.append((finish, stateful.reopened(only[0]), block.hops))
     elif block.port == stateful.plan.wake_port:

@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping
 from types import GeneratorType
 from typing import Any
 
+from routilux_dist.flow import handling
 from routilux_dist.flow.calls import functions, handler_of, is_async, logic_of
 from routilux_dist.flow.functions import FunctionRoutine
-from routilux_dist.flow.handling import ErrorHandler, ErrorStrategy
+from routilux_dist.flow.handling import ErrorHandler
 from routilux_dist.flow.routine import Routine
 from routilux_dist.plan.plan import GroupKind, Plan, PortKind, RoutinePlan
 from routilux_workers.activity import Activity
@@ -48,7 +49,7 @@ class Wiring:
         self.plan, self.routines, self.activity, self.loop = plan, routines, activity, loop
         self.group = plan.groups[group]
         self.partition, self.partitions = partition, partitions
-        self.default_handler = flow_handler if flow_handler is not None else ErrorHandler()
+        self.flow_handler = flow_handler
         self.watchdog = Watchdog()
         self.steps: dict[int, Step] = {}
         self.stateful: list[StatefulRoutine] = []
@@ -91,11 +92,7 @@ class Wiring:
 
     def _handler(self, routine: Routine) -> ErrorHandler:
         declared = routine._declared
-        if declared.handler is not None:
-            return declared.handler
-        if declared.options.retries is not None:
-            return ErrorHandler(ErrorStrategy.RETRY, max_retries=declared.options.retries)
-        return self.default_handler
+        return handling.effective(declared.handler, declared.options.retries, self.flow_handler)
 
     def _step(self, plan: RoutinePlan, routine: Routine, handler: ErrorHandler, port: int, slot: str) -> Step:
         step = self.steps[port] = Step(port, slot, plan.id, plan.index, handler)

@@ -175,63 +175,33 @@ def test_too_many_messages_at_a_commit(bench: Build) -> None:
     assert "max_messages=3" in failure.message
 
 
-# ---- losses ---------------------------------------------------------------------------------------------------------
+# ---- what a slice leaves over ---------------------------------------------------------------------------------------
 
 
-def test_a_lost_slice_runs_again(bench: Build) -> None:
-    one = bench()
-    one.post("j", "a.input", 3)
-    before = next(iter(one.slices.values()))
-    one.lose()
-    again = next(iter(one.slices.values()))
-    assert again.id != before.id
-    assert again.blocks == before.blocks
-    one.run_out()
-    assert one.job("j").done == 3
+def test_a_home_goes_on_with_what_it_left_over_before_what_came_meanwhile(bench: Build) -> None:
+    one = bench(summing(), homes=1)
+    one.post("j", "a.input", 2, last=False)
+    one.finish(emit={"total.input": 4})
+    work = next(iter(one.slices.values()))
+    one.post("j", "a.input", last=False)
+    one.finish(next(w for w in one.slices.values() if w is not work), emit={"total.input": 7})
+    one.finish(work, left=3)
+    (again,) = one.slices.values()
+    assert next(block.rows for _, block in again.blocks) == 3
 
 
-def test_messages_that_kill_every_worker_fail_their_job(bench: Build) -> None:
-    one = bench()
-    one.post("j", "a.input")
-    for _ in range(commit.MAX_CRASHES):
-        one.lose(reason="exit code 139")
-    failure = one.of(Report)[0].failure
-    assert (failure.error_type, failure.kind) == ("WorkerLostError", "lost")
-    assert "exit code 139" in failure.message
-    assert "3 workers that died" in failure.message
+def test_a_home_gets_one_slice_at_a_time(bench: Build) -> None:
+    one = bench(summing(), homes=1, lookahead=True, workers=2)
+    one.machine.learn(one.port("total.input"), 1, 1.0)
+    for _ in range(4):
+        one.post("j", "total.input", last=False)
+    assert len(one.slices) == 1
 
 
-def test_an_innocent_loss_does_not_count(bench: Build) -> None:
-    one = bench()
-    one.post("j", "a.input")
-    for _ in range(10):
-        one.lose(innocent=True)
-    assert one.job("j").alive
-
-
-def test_success_clears_the_record(bench: Build) -> None:
+def test_elsewhere_what_is_left_over_waits_its_turn(bench: Build) -> None:
     one = bench()
     one.post("j", "a.input", last=False)
-    one.lose()
-    one.finish()
-    assert one.machine.crashes == {}
-
-
-def test_a_home_that_dies_takes_its_jobs_along(bench: Build) -> None:
-    one = bench(summing(), workers=3)
-    for n in range(4):
-        one.post(f"j{n}", "total.input", last=False)
-    homes = {f"j{n}": one.home(one.port("total.input"), f"j{n}") for n in range(4)}
-    work = next(work for work in one.slices.values() if work.partition == homes["j0"])
-    one.lose(work)
-    for job, home in homes.items():
-        assert one.job(job).alive is (home != homes["j0"])
-    assert "held its state" in one.of(Report)[0].failure.message
-
-
-def test_an_innocent_home_keeps_its_jobs(bench: Build) -> None:
-    one = bench(summing())
-    one.post("j", "total.input", last=False)
-    one.lose(innocent=True)
-    assert one.job("j").alive
-    assert len(one.slices) == 1
+    one.finish(emit={"b.input": 4})
+    one.post("j", "a.input", last=False)
+    one.finish(left=1)
+    assert one.machine.lanes[0, 0].rows[one.port("b.input")] == 0

@@ -7,11 +7,23 @@ import pickle
 import numpy as np
 
 from routilux_dist.wire import codec
-from routilux_dist.wire.block import Block, Form, Packed, Rows, Stored
+from routilux_dist.wire.block import Block, Form, Packed, Rows, Stored, cut
 
 
 def block(body: Rows | Packed | Stored) -> Block:
     return Block("job", 3, 1, 2, 10, 1, 4, True, "", body)
+
+
+def test_parts_of_a_block_share_its_body() -> None:
+    whole = Block("j", 0, 0, 5, 0, 1, 0, True, "", Rows(list("abcde"), 10))
+    parts = cut(7, whole, 2)
+    assert [codec.rows_of(part) for part in parts] == [(["a", "b"], 10), (["c", "d"], 12), (["e"], 14)]
+    assert all(part.body is whole.body for part in parts)
+    (second, third) = cut(9, parts[1], 1)
+    assert (second.part, third.part) == ((2, 7), (3, 7))
+    assert codec.rows_of(third) == (["d"], 13)
+    marked = whole._replace(body=Rows(list("abcde"), [(1,), (2,), (3,), (4,), (5,)]))
+    assert codec.rows_of(cut(7, marked, 4)[1]) == (["e"], [(5,)])
 
 
 def test_a_block_travels_whatever_its_body() -> None:

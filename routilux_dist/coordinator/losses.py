@@ -1,0 +1,118 @@
+"""Slices that will never be finished: their blocks run again, and a message that kills its worker is found and put aside."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from routilux_dist.coordinator import commit, ending, posting
+from routilux_dist.coordinator.commands import Deliver
+from routilux_dist.coordinator.events import SliceLost
+from routilux_dist.coordinator.state import Carried, Flight, Job
+from routilux_dist.wire.block import Block, cut
+from routilux_dist.wire.failure import Failure, Letter
+
+if TYPE_CHECKING:
+    from routilux_dist.coordinator.machine import Machine
+
+#: Workers that may die under a message before it becomes a dead letter.
+MAX_CRASHES = 3
+#: Suspect messages that are tried one by one at once; more are cut into the square root of their number of parts first.
+FEW = 16
+#: Seconds before suspects run again, by the number of workers that died under them.
+DELAYS = (0.0, 0.0, 0.2)
+
+
+def lost(machine: Machine, event: SliceLost) -> None:
+    """A slice will never be finished: run its blocks again, unless their state died with the worker."""
+    flight = machine.flights.get(event.slice_id)
+    if flight is None or flight.attempt != event.attempt:
+        return
+    del machine.flights[event.slice_id]
+    flight.lane.flying -= 1
+    flight.lane.out.discard(flight.slice.partition)
+    machine.commits += 1
+    machine.story.add(machine.now, f"slice {event.slice_id}", f"lost: {event.reason}")
+    jobs = commit.land(machine, flight, flight.blocks.keys())
+    innocent = event.innocent or flight.aborted
+    if (
+        flight.lane.group.is_async and event.innocent
+    ):  # its host lives on, and must not go on with what is put back here
+        flight.lane.carried[flight.slice.partition] = Carried()
+    if innocent or flight.lane.homed:
+        for number, block in reversed(flight.blocks.items()):
+            commit.put_back(machine, jobs, flight.lane, number, block)
+        if not innocent:
+            _state_lost(machine, flight, event.reason)
+        return
+    size = _part_size(machine, flight)
+    for number, block in flight.blocks.items():
+        if block.job in jobs:
+            _suspect(machine, jobs[block.job], flight, (number, block), size, event.reason)
+    for job in jobs.values():
+        ending.advance(machine, job)
+
+
+def _part_size(machine: Machine, flight: Flight) -> int:
+    """Return how many messages of a slice that took its worker down run together next.
+
+    Two steps lead from any number to single messages: with k = 3 a message is alone at its last two tries at most, so that
+    nobody else is ever blamed for it, and it kills three workers.
+    """
+    rows = sum(block.rows for block in flight.blocks.values())
+    if rows <= FEW or any(number in machine.crashes for number in flight.blocks):
+        return 1
+    return math.isqrt(rows)
+
+
+def _suspect(machine: Machine, job: Job, flight: Flight, queued: tuple[int, Block], size: int, reason: str) -> None:
+    """Try the messages of a block again in smaller parts, or put aside the one that is left."""
+    number, block = queued
+    crashes = machine.crashes.pop(number, 0) + 1
+    if crashes >= MAX_CRASHES:
+        _put_aside(machine, job, flight, block, crashes, reason)
+        return
+    parts = cut(number, block, size) if block.rows > size else [block]
+    for part in parts:
+        again = number if part is block else machine.number("block")
+        machine.crashes[again] = crashes
+        posting.sleep(machine, job, DELAYS[crashes], part._replace(entry=False), again)
+
+
+def _put_aside(machine: Machine, job: Job, flight: Flight, block: Block, crashes: int, reason: str) -> None:
+    """Make a dead letter of a message that killed its workers; its routine's strategy decides about the job."""
+    port = machine.plan.ports[block.port]
+    strategy = machine.plan.routines[port.routine].last_resort
+    stops = strategy == "stop" and not job.stream
+    failure = Failure(
+        job=job.id,
+        routine=port.routine,
+        slot=port.name,
+        kind="lost",
+        error_type="WorkerLostError",
+        message=_text(f"{crashes} workers died while they ran it", flight, reason),
+        strategy="stop" if strategy == "stop" else "continue",
+        attempts=crashes,
+    )
+    job.dead += block.rows
+    letter = Letter(failure, block._replace(entry=False))
+    commit.failed(machine, job, failure)
+    if job.stream:
+        machine.order(Deliver(client=job.client, job=job.id, outputs=(), items=None, letters=(letter,)))
+        return
+    job.letters.append(letter)
+    if stops or not block.rows:  # a `finish` cannot be put aside: the job would end without it
+        ending.fail(machine, job, failure)
+
+
+def _state_lost(machine: Machine, flight: Flight, reason: str) -> None:
+    place = (flight.lane.group.index, flight.lane.partition)
+    for job in [j for j in machine.jobs.values() if place in j.lanes]:
+        message = _text("the worker that held its state died", flight, reason)
+        failure = Failure(job=job.id, routine="", kind="lost", error_type="WorkerLostError", message=message)
+        ending.fail(machine, job, failure)
+
+
+def _text(what: str, flight: Flight, reason: str) -> str:
+    routines = ", ".join(flight.lane.group.routines[:5])
+    return f"{what} ({reason}); it ran {routines}; look for crashes in native code, os._exit, or memory running out"

@@ -1,0 +1,184 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+import routilux_dist as rd
+from routilux_dist.coordinator import losses
+from routilux_dist.coordinator.commands import Deliver, Report
+from routilux_dist.testing import Bench
+from routilux_dist.wire import codec
+from routilux_dist.wire.slices import Slice
+from tests.unit.coordinator.conftest import chain, summing
+
+Build = Callable[..., Bench]
+
+GO_ON = rd.ErrorHandler(rd.ErrorStrategy.CONTINUE)
+
+
+def going_on() -> rd.Flow:
+    flow = chain()
+    flow.set_error_handler(GO_ON)
+    return flow
+
+
+def payloads(work: Slice) -> list[int]:
+    return [payload for _, block in work.blocks for payload in codec.rows_of(block).payloads]
+
+
+def play(one: Bench, poison: set[int]) -> int:
+    """Run everything; whoever meets a poison dies. Return how many died."""
+    died = 0
+    for _ in range(100_000):
+        if not one.slices:
+            if not one.timers:
+                return died
+            one.tick(1.0)
+            continue
+        work = next(iter(one.slices.values()))
+        if poison & set(payloads(work)):
+            died += 1
+            one.lose(work, reason="exit code 139")
+        else:
+            one.finish(work)
+    raise AssertionError("it does not end")
+
+
+def test_a_lost_slice_runs_again_message_by_message(bench: Build) -> None:
+    one = bench()
+    one.post("j", "a.input", 3)
+    before = next(iter(one.slices.values()))
+    one.lose()
+    seen = []
+    while one.slices:
+        again = next(iter(one.slices.values()))
+        assert again.id != before.id
+        seen.append(payloads(again))
+        one.finish(again)
+    assert seen == [[0], [1], [2]]
+    assert one.job("j").done == 3
+
+
+@pytest.mark.parametrize("rows", [1, 2, 16, 17, 1000, 8192])
+def test_a_poison_is_found_and_takes_nobody_along(bench: Build, rows: int) -> None:
+    one = bench(going_on(), workers=2)
+    one.post("j", "a.input", rows)
+    assert play(one, {rows // 2}) == losses.MAX_CRASHES
+    job = one.job("j")
+    assert (str(job.status), job.done, job.dead) == ("completed", rows - 1, 1)
+    (letter,) = one.of(Report)[0].letters
+    assert codec.rows_of(letter.block).payloads == [rows // 2]
+    assert (letter.failure.error_type, letter.failure.attempts) == ("WorkerLostError", 3)
+    assert "exit code 139" in letter.failure.message
+    assert one.machine.crashes == {}
+
+
+def test_three_poisons_in_one_slice(bench: Build) -> None:
+    one = bench(going_on(), workers=2)
+    one.machine.learn(one.port("a.input"), 1, 1e-7)
+    one.post("j", "a.input", 8192)
+    assert play(one, {5, 4000, 4001}) <= 12
+    assert (one.job("j").done, one.job("j").dead) == (8189, 3)
+
+
+def test_a_poison_fails_its_job_where_errors_stop_it(bench: Build) -> None:
+    one = bench()
+    one.post("j", "a.input", 2, last=False)
+    play(one, {1})
+    (report,) = one.of(Report)
+    assert report.failure is not None
+    assert (report.status, report.failure.kind, report.failure.routine) == ("failed", "lost", "a")
+    assert len(report.letters) == 1
+    assert "3 workers died" in report.failure.message
+
+
+def test_a_poison_of_a_stream_is_its_clients_affair(bench: Build) -> None:
+    one = bench()
+    one.post("j", "a.input", 2, last=False, stream=True)
+    play(one, {1})
+    (letter,) = [letter for delivery in one.of(Deliver) for letter in delivery.letters]
+    assert codec.rows_of(letter.block) == ([1], 1)
+    assert one.job("j").alive
+
+
+def test_suspects_run_alone(bench: Build) -> None:
+    one = bench(workers=1)
+    one.machine.learn(one.port("a.input"), 1, 1e-7)
+    one.post("j", "a.input", 2, last=False)
+    one.post("j", "a.input", 5, last=False)
+    one.lose()
+    sizes = []
+    while one.slices:
+        sizes.append(len(payloads(next(iter(one.slices.values())))))
+        one.finish()
+    assert sorted(sizes) == [1, 1, 5]
+
+
+def test_a_part_keeps_the_identity_of_its_messages(bench: Build) -> None:
+    one = bench()
+    one.post("j", "a.input", 100)  # all in one block: parts of ten, then one by one
+    (number,) = [number for number, _ in next(iter(one.slices.values())).blocks]
+    one.lose()
+    parts = [block.part for _, block in next(iter(one.slices.values())).blocks]
+    one.lose()
+    while one.slices:
+        one.finish()
+    one.tick(1.0)
+    singles = []
+    while one.slices:
+        singles += [block.part for _, block in next(iter(one.slices.values())).blocks]
+        one.finish()
+    assert parts == [(0, number)]
+    assert singles == [(row, number) for row in range(10)]
+
+
+def test_an_innocent_loss_does_not_count(bench: Build) -> None:
+    one = bench()
+    one.post("j", "a.input")
+    before = next(iter(one.slices.values()))
+    for _ in range(10):
+        one.lose(innocent=True)
+    assert one.job("j").alive
+    assert next(iter(one.slices.values())).blocks == before.blocks
+
+
+def test_success_clears_the_record(bench: Build) -> None:
+    one = bench()
+    one.post("j", "a.input", last=False)
+    one.lose()
+    one.finish()
+    assert one.machine.crashes == {}
+
+
+@pytest.mark.parametrize("where", ["queued", "flying", "sleeping"])
+def test_an_ended_job_clears_the_record(bench: Build, where: str) -> None:
+    one = bench()
+    one.post("j", "a.input", 1 if where != "queued" else 2, last=False)
+    one.lose()
+    if where == "sleeping":
+        one.lose()
+        assert not one.slices
+    one.ask("j", "cancel")
+    one.run_out()
+    assert one.machine.crashes == {}
+
+
+def test_a_home_that_dies_takes_its_jobs_along(bench: Build) -> None:
+    one = bench(summing(), workers=3)
+    for n in range(4):
+        one.post(f"j{n}", "total.input", last=False)
+    homes = {f"j{n}": one.home(one.port("total.input"), f"j{n}") for n in range(4)}
+    work = next(work for work in one.slices.values() if work.partition == homes["j0"])
+    one.lose(work)
+    for job, home in homes.items():
+        assert one.job(job).alive is (home != homes["j0"])
+    assert "held its state" in one.of(Report)[0].failure.message
+
+
+def test_an_innocent_home_keeps_its_jobs(bench: Build) -> None:
+    one = bench(summing())
+    one.post("j", "total.input", last=False)
+    one.lose(innocent=True)
+    assert one.job("j").alive
+    assert len(one.slices) == 1

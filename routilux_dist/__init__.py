@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from routilux_dist import testing as testing
     from routilux_dist.client.flows import Flow as Flow
     from routilux_dist.client.flows import pipeline as pipeline
     from routilux_dist.client.flows import shutdown as shutdown
@@ -88,6 +89,8 @@ __all__ = sorted(_HOME_OF)
 
 
 def __getattr__(name: str) -> Any:
+    if name == "testing":  # the test kit, without an import of its own
+        return importlib.import_module("routilux_dist.testing")
     home = _HOME_OF.get(name)
     if home is None:
         raise AttributeError(f"module 'routilux_dist' has no attribute {name!r}")

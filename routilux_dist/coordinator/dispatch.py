@@ -113,7 +113,6 @@ def _has_room(machine: Machine, lane: Lane) -> bool:
     group = lane.group
     if lane.homed:
         return lane.flying < 1  # order is the promise: what a slice leaves over comes before what the next one takes
-        return lane.flying < (2 if machine.lookahead else 1)
     workers = min(machine.workers, machine.slots.get(group.index, machine.workers))
     if group.size:
         workers = min(workers, group.size)

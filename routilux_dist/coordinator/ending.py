@@ -122,6 +122,7 @@ def abort(machine: Machine, slice_id: int, force: bool) -> None:
         # Its process holds the state of living jobs: it has to come to its end by itself.
         machine.order(SetTimer(("abort", slice_id), machine.now + GRACE_SECONDS))
         return
+    flight.forced = True
     machine.order(Abort(slice_id, force=True))
 
 

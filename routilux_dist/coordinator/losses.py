@@ -35,14 +35,16 @@ def lost(machine: Machine, event: SliceLost) -> None:
     machine.story.add(machine.now, f"slice {event.slice_id}", f"lost: {event.reason}")
     jobs = commit.land(machine, flight, flight.blocks.keys())
     innocent = event.innocent or flight.aborted
-    if (
-        flight.lane.group.is_async and event.innocent
-    ):  # its host lives on, and must not go on with what is put back here
+    if flight.lane.group.is_async and event.innocent:
+        # Its host lives on, and must not go on with what is put back here.
         flight.lane.carried[flight.slice.partition] = Carried()
+    # Nobody was told of these: a later job of the same name must not find their state.
+    flight.lane.forget[:0] = flight.slice.forget
     if innocent or flight.lane.homed:
         for number, block in reversed(flight.blocks.items()):
             commit.put_back(machine, jobs, flight.lane, number, block)
-        if not innocent:
+        # A process that was to be ended held no state of living jobs. One that died by itself may have, whatever it ran.
+        if flight.lane.homed and not (event.innocent or flight.forced):
             _state_lost(machine, flight, event.reason)
         return
     size = _part_size(machine, flight)

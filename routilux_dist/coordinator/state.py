@@ -89,8 +89,9 @@ class Flight:
     jobs: dict[str, Job]
     since: float
     attempt: int = 1
-    #: Whether nobody wants it any more.
+    #: Whether nobody wants it any more, and whether its process was to be ended because of that.
     aborted: bool = False
+    forced: bool = False
 
 
 @dataclass(slots=True)

@@ -43,6 +43,7 @@ class Host:
         packed: Whether bodies are encoded because they leave the process.
         block_bytes: Most bytes per new block.
         is_cancelled: Tells whether a job was cancelled meanwhile.
+        clock: Seconds that go on; budgets, costs and time-driven policies are measured with it.
     """
 
     def __init__(  # noqa: PLR0913 - keyword-only, and each is a fact of the place it runs in
@@ -57,6 +58,7 @@ class Host:
         packed: bool = True,
         block_bytes: int = 4 << 20,
         is_cancelled: Callable[[str], bool] = lambda job: False,
+        clock: Callable[[], float] = perf_counter,
     ) -> None:
         self.plan = plan
         self.group = plan.groups[group]
@@ -65,7 +67,10 @@ class Host:
         self.activity = Activity(plan.flow, is_cancelled)
         self.loop = Loop()
         self.packer = Packer(packed, block_bytes)
-        self.wiring = Wiring(plan, routines, group, partition, partitions or {}, self.activity, self.loop, flow_handler)
+        self.clock = clock
+        self.wiring = Wiring(
+            plan, routines, group, partition, partitions or {}, self.activity, self.loop, flow_handler, clock
+        )
         self.routines = {r: routines[r] for r in self.group.routines}
         #: Why the routines could not be opened, or None.
         self.broken: Failure | None = None
@@ -120,7 +125,7 @@ class Host:
     def run(self, work: Slice) -> Receipt:
         """Run a slice to completion, or until its budget is spent. Never raises for what user code does."""
         token = ACTIVITY.set(self.activity)
-        started = perf_counter()
+        started = self.clock()
         try:
             for stateful in self.wiring.stateful:
                 for job in work.forget:
@@ -139,7 +144,7 @@ class Host:
             self._ship()
         finally:
             ACTIVITY.reset(token)
-        self.receipt.seconds = perf_counter() - started
+        self.receipt.seconds = self.clock() - started
         for stateful in self.wiring.stateful:
             self.receipt.overhead += stateful.overhead
             stateful.overhead = 0.0

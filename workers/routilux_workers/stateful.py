@@ -11,7 +11,6 @@ import copy
 import pickle
 from collections import deque
 from collections.abc import Callable, Iterator
-from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from routilux_dist.errors import StateError, ValidationError
@@ -383,9 +382,9 @@ class StatefulRoutine:
         if plain:
             data: Any = dict(cell.data)
         else:
-            started = perf_counter()
+            started = self.now()
             data = _freeze(cell.data, self.plan.id)
-            self.overhead += perf_counter() - started
+            self.overhead += self.now() - started
         queues = [deque(q) for q in cell.queues]
         return data, not plain, queues, dict(cell.merged), set(cell.fresh), cell.due
 

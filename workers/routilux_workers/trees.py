@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Set as AbstractSet
-from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from routilux_dist.wire import codec
@@ -30,11 +29,11 @@ LINE_UP_FACTOR = 20.0
 def run(host: Host) -> None:
     """Run the blocks of the host's slice, in order, until the budget is spent."""
     queued: deque[Message] = deque()
-    started = perf_counter()
+    started = host.clock()
     job, roots = "", 0
     blocks = host.slice.blocks
     for place, (block_id, block) in enumerate(blocks):
-        if place and perf_counter() >= host.deadline and not queued:
+        if place and host.clock() >= host.deadline and not queued:
             host.receipt.untouched.extend(b for b, _ in blocks[place:])
             break
         if block.job != job:
@@ -55,7 +54,7 @@ def run(host: Host) -> None:
             following = blocks[place + 1][1] if place + 1 < len(blocks) else None
             if following is None or following.entry or following.attempt > 1 or following.rows == 0:
                 # What a long queue costs to line up, and to give back, must not eat the time for running it.
-                now = perf_counter()
+                now = host.clock()
                 host.deadline = now + max(host.slice.budget, LINE_UP_FACTOR * (now - started))
                 _drain(host, queued, None)
         else:
@@ -68,7 +67,7 @@ def _run_block(host: Host, block: Block) -> int:
     """Run the rows of a block; return how many were begun."""
     activity, step = host.activity, host.wiring.steps[block.port]
     payloads, items = codec.rows_of(block)
-    started = perf_counter()
+    started = host.clock()
     queue: deque[Message] = deque()
     hops, attempt = block.hops, block.attempt
     stopped = host.receipt.stopped
@@ -83,7 +82,7 @@ def _run_block(host: Host, block: Block) -> int:
     host.begun(block, begun, items)
     if begun < len(payloads) and block.job not in stopped:
         host.give_back(block, payloads, items, begun)
-    _cost(host, block.port, begun, perf_counter() - started)
+    _cost(host, block.port, begun, host.clock() - started)
     return begun
 
 
@@ -92,7 +91,7 @@ def _drain(host: Host, queue: deque[Message], first: Message | None) -> bool:  #
     activity, touched, deadline, fifo = host.activity, host.touched, host.deadline, host.fifo
     local, boxed, writes, traces = activity.local, activity.boxed, activity.writes, activity.traces
     take = queue.popleft if fifo else queue.pop
-    max_hops, clock, apart = host.max_hops, perf_counter, host.slice.apart
+    max_hops, clock, apart = host.max_hops, host.clock, host.slice.apart
     message = first if first is not None else take()
     while True:
         step, payload, hops = message

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
+from time import perf_counter
 from types import GeneratorType
 from typing import Any
 
@@ -33,6 +33,7 @@ class Wiring:
         activity: The host's activity; effects of steps go there.
         loop: Waits for async functions where they are served one by one.
         flow_handler: What to do about errors of routines without a handler of their own.
+        clock: Seconds that go on, for time-driven policies.
     """
 
     def __init__(  # noqa: PLR0913 - called by the host alone
@@ -45,9 +46,10 @@ class Wiring:
         activity: Activity,
         loop: Loop,
         flow_handler: ErrorHandler | None,
+        clock: Callable[[], float] = perf_counter,
     ) -> None:
         self.plan, self.routines, self.activity, self.loop = plan, routines, activity, loop
-        self.group = plan.groups[group]
+        self.group, self.clock = plan.groups[group], clock
         self.partition, self.partitions = partition, partitions
         self.flow_handler = flow_handler
         self.watchdog = Watchdog()
@@ -67,7 +69,7 @@ class Wiring:
         stateful: StatefulRoutine | None = None
         if plan.stateful:
             logic_step = self._step(plan, routine, handler, plan.logic_port, "logic")
-            stateful = StatefulRoutine(routine, plan, self.activity, time.monotonic, logic_step.returned)
+            stateful = StatefulRoutine(routine, plan, self.activity, self.clock, logic_step.returned)
             self.stateful.append(stateful)
             logic = stateful.logic
             logic_step.call = self._finished(routine, logic_step, stateful.run_again, logic)

@@ -6,7 +6,7 @@ import pytest
 
 import routilux_dist as rd
 from routilux_dist.coordinator import losses
-from routilux_dist.coordinator.commands import Deliver, Report
+from routilux_dist.coordinator.commands import Abort, Deliver, Report
 from routilux_dist.testing import Bench
 from routilux_dist.wire import codec
 from routilux_dist.wire.slices import Slice
@@ -182,3 +182,42 @@ def test_an_innocent_home_keeps_its_jobs(bench: Build) -> None:
     one.lose(innocent=True)
     assert one.job("j").alive
     assert len(one.slices) == 1
+
+
+def both_at_home() -> tuple[Bench, Slice]:
+    """Job "one" has state in a home, and a slice of job "two" is there that nobody wants any more."""
+    bench = Bench(summing(), homes=1)
+    bench.post("one", "total.input", last=False)
+    bench.finish()
+    bench.post("two", "total.input", last=False)
+    work = next(iter(bench.slices.values()))
+    bench.ask("two", "cancel")
+    return bench, work
+
+
+def test_a_home_that_dies_with_what_nobody_wants_takes_the_others_along() -> None:
+    one, work = both_at_home()
+    one.lose(work)
+    assert str(one.job("one").status) == "failed"
+
+
+def test_a_home_that_was_ended_on_purpose_fails_nobody() -> None:
+    one, work = both_at_home()
+    one.ask("one", "cancel")
+    one.tick(5.0)
+    assert [abort.force for abort in one.of(Abort)] == [False, True]
+    one.post("three", "total.input", last=False)
+    one.lose(work)
+    assert str(one.job("three").status) == "running"
+
+
+def test_what_a_lost_slice_had_to_forget_is_not_forgotten() -> None:
+    one = Bench(summing(), homes=1)
+    one.post("one", "total.input")
+    one.run_out()
+    one.ask("one", "release")
+    one.post("one", "total.input")
+    work = next(iter(one.slices.values()))
+    assert work.forget == ("one",)
+    one.lose(work, innocent=True)
+    assert next(iter(one.slices.values())).forget == ("one",)

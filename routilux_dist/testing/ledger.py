@@ -1,0 +1,278 @@
+"""What a simulated world knows for itself of every message, to hold the machine to it.
+
+The ledger follows messages one by one, by the very objects that travel, from what is told to the machine and what it orders. It
+shares no code with the machine, and never asks it where a message is.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+from typing import Any
+
+from routilux_dist.coordinator.commands import Deliver, Report
+from routilux_dist.coordinator.events import ControlAsked, Posted
+from routilux_dist.coordinator.machine import Machine
+from routilux_dist.wire import codec
+from routilux_dist.wire.block import Block, Rows
+from routilux_dist.wire.failure import Failure, Letter
+from routilux_dist.wire.slices import Receipt, Slice
+
+
+class Broken(AssertionError):  # noqa: N818 - what it is
+    """A promise of the engine was broken."""
+
+
+#: A message: its port, and the identity of its payload.
+Mark = tuple[int, int]
+
+
+@dataclass(eq=False, slots=True)
+class Instance:
+    """One job; a later one may have the same name.
+
+    Attributes:
+        name: The job's name.
+        posted: Entry messages that were accepted, in order: (port, payload).
+        waiting, flying: Messages that may be dispatched, and those that are with a worker.
+        asked: Requests that were made of it.
+        losses: Slices with its messages that were reported lost, with blame.
+        outputs: Outputs in the order in which they were committed.
+        open_items: Of streams: open messages by item.
+    """
+
+    name: str
+    stream: bool = False
+    closed: bool = False
+    paused: bool = False
+    status: str = ""
+    finishing: bool = False
+    posted: list[tuple[int, Any]] = field(default_factory=list)
+    waiting: Counter[Mark] = field(default_factory=Counter)
+    flying: Counter[Mark] = field(default_factory=Counter)
+    asked: Counter[str] = field(default_factory=Counter)
+    losses: int = 0
+    outputs: list[Block] = field(default_factory=list)
+    letters: list[Letter] = field(default_factory=list)
+    failure: Failure | None = None
+    data: Any = None
+    summary: Any = None
+    open_items: Counter[int] = field(default_factory=Counter)
+
+
+class Ledger:
+    """The messages of all jobs of a simulated world."""
+
+    def __init__(self) -> None:
+        self.alive: dict[str, Instance] = {}
+        #: Jobs that ended and whose names are not free.
+        self.ended: dict[str, Instance] = {}
+        self.all: list[Instance] = []
+        #: Slice -> the jobs it was made of.
+        self.jobs: dict[int, dict[str, Instance]] = {}
+        #: Blocks that hosts of async pools go on with from slice to slice: by number, and those that have none yet, by identity.
+        self.running: dict[int, Block] = {}
+        self.carried: dict[int, Block] = {}
+        #: Messages may be the same object in several places: those that are kept must not be collected, or a new one could have
+        #: its identity.
+        self._kept: list[Any] = []
+
+    # ---- clients -------------------------------------------------------------------------------------------------
+
+    def posted(self, event: Posted, machine: Machine, refused: bool) -> None:
+        """A post was handled."""
+        one = self.alive.get(event.job)
+        known = one is not None or (event.job not in self.ended and not event.must_exist)
+        if refused == known:
+            raise Broken(
+                f"a post for job {event.job!r} was {'refused' if refused else 'taken'}, and should not have been"
+            )
+        if refused:
+            return
+        if one is None:
+            one = Instance(event.job, event.stream)
+            self.alive[event.job] = one
+            self.all.append(one)
+        rows = [mark for block in event.blocks for mark in self._marks(block)]
+        if not one.finishing:
+            one.posted.extend((block.port, p) for block in event.blocks for p in _payloads(block))
+            one.waiting.update(rows)
+            if event.stream:
+                for block in event.blocks:
+                    one.open_items.update(_items(block))
+        one.closed = one.closed or event.last
+
+    def asked(self, event: ControlAsked) -> None:
+        """A request was handled."""
+        if event.action == "release":
+            self.ended.pop(event.job, None)
+        one = self.alive.get(event.job)
+        if one is None:
+            return
+        one.asked[event.action] += 1
+        if event.action == "pause":
+            one.paused = True
+        elif event.action == "resume":
+            one.paused = False
+        elif event.action == "close":
+            one.closed = True
+
+    def retried(self, job: str, letters: Iterable[Letter]) -> None:
+        """Dead letters were posted again."""
+        one = self.alive.get(job)
+        if one is not None:
+            one.asked["retry"] += 1
+            for letter in letters:
+                one.waiting.update(self._marks(letter.block))
+
+    # ---- slices --------------------------------------------------------------------------------------------------
+
+    def dispatched(self, work: Slice) -> None:
+        """A slice was ordered: all of it has to be there, of jobs that may run."""
+        mine: dict[str, Instance] = {}
+        for _, block in work.blocks:
+            one = self.alive.get(block.job)
+            if one is None:
+                raise Broken(f"slice {work.id} holds messages of job {block.job!r}, which has ended")
+            if one.paused and id(block) not in self.carried:
+                raise Broken(f"slice {work.id} holds messages of job {block.job!r}, which is paused")
+            mine[block.job] = one
+            if block.rows == 0 or self.carried.pop(id(block), None) is not None:
+                continue
+            marks = self._marks(block)
+            one.waiting.subtract(marks)
+            if any(one.waiting[mark] < 0 for mark in marks):
+                raise Broken(
+                    f"slice {work.id} holds messages of job {block.job!r} that do not wait: {_payloads(block)!r:.200}"
+                )
+            one.flying.update(marks)
+        for number in work.running:
+            name = self.running[number].job
+            mine[name] = self.alive[name]
+        self.jobs[work.id] = mine
+
+    def finished(self, work: Slice, receipt: Receipt) -> None:
+        """The first news of a slice is its receipt: it is committed for the jobs that are alive."""
+        jobs = self._land(work, set(receipt.untouched), set(receipt.running))
+        for block in receipt.carried:
+            if block.job in jobs:
+                jobs[block.job].flying.update(self._marks(block))
+                self.carried[id(block)] = block
+        for block in receipt.blocks:
+            if block.job in jobs:
+                jobs[block.job].waiting.update(self._marks(block))
+        for _, block in receipt.retries:
+            if block.job in jobs:
+                jobs[block.job].waiting.update(self._marks(block))
+        for name, (ranges, singles, added) in receipt.items.items():
+            if name in jobs:
+                items = jobs[name].open_items
+                for first, count in ranges:
+                    items.subtract(range(first, first + count))
+                items.subtract(singles)
+                items.update(added)
+
+    def lost(self, work: Slice, machine: Machine, letters: dict[str, int], innocent: bool) -> None:
+        """The first news of a slice is that it is lost: its messages wait again, except those that became dead letters.
+
+        Args:
+            work: The slice.
+            machine: For the dead letters.
+            letters: How many each job had before.
+            innocent: Whether nobody is to blame.
+        """
+        jobs = self._land(work, {*work.running, *(number for number, _ in work.blocks)})
+        for name, one in jobs.items():
+            one.losses += not innocent
+            job = machine.jobs.get(name)
+            for letter in job.letters[letters.get(name, 0) :] if job is not None else ():
+                one.waiting.subtract(self._marks(letter.block))
+
+    def _land(self, work: Slice, back: set[int], on: AbstractSet[int] = frozenset()) -> dict[str, Instance]:
+        """Take a slice out of the air, but for blocks that its host goes on with; some go back to where they were."""
+        jobs = {name: one for name, one in self.jobs.pop(work.id).items() if self.alive.get(name) is one}
+        for number, block in [*((number, self.running.pop(number)) for number in work.running), *work.blocks]:
+            one = jobs.get(block.job)
+            if one is None or block.rows == 0:
+                continue
+            if number in on:
+                self.running[number] = block
+                continue
+            marks = self._marks(block)
+            one.flying.subtract(marks)
+            if number in back:
+                one.waiting.update(marks)
+        return jobs
+
+    # ---- ends ----------------------------------------------------------------------------------------------------
+
+    def delivered(self, news: Deliver) -> None:
+        """A part of a stream's results."""
+        one = self.alive.get(news.job)
+        if one is None:
+            raise Broken(f"results of job {news.job!r} were delivered, which has ended")
+        one.outputs.extend(news.outputs)
+        one.letters.extend(news.letters)
+        for letter in news.letters:
+            if letter.failure.kind == "lost":  # no receipt told of it
+                one.waiting.subtract(self._marks(letter.block))
+                one.open_items.subtract(_items(letter.block))
+
+    def reported(self, report: Report) -> None:
+        """A job has ended."""
+        one = self.alive.pop(report.job, None)
+        if one is None:
+            raise Broken(f"the end of job {report.job!r} was reported, which is not alive")
+        self.ended[report.job] = one
+        one.status, one.failure, one.data, one.summary = report.status, report.failure, report.data, report.summary
+        one.outputs.extend(report.outputs)
+        one.letters.extend(report.letters)
+        left = +one.waiting + +one.flying
+        if report.status == "completed":
+            if left:
+                raise Broken(f"job {one.name!r} completed, and {left.total()} of its messages are somewhere")
+            if not one.closed or one.paused:
+                raise Broken(f"job {one.name!r} completed, and it was {'paused' if one.paused else 'not closed'}")
+            if one.stream and any(one.open_items.values()):
+                raise Broken(f"stream {one.name!r} completed, and has open items: {dict(one.open_items)}")
+        if report.status == "cancelled" and not one.asked["cancel"]:
+            raise Broken(f"job {one.name!r} was cancelled, and nobody asked for it")
+
+    def check(self, machine: Machine) -> None:
+        """Compare with what the machine counts."""
+        for name, one in self.alive.items():
+            job = machine.jobs.get(name)
+            if job is None:
+                raise Broken(f"job {name!r} has vanished")
+            one.finishing = job.stage > 0
+            waiting, flying = one.waiting.total(), one.flying.total()
+            if (job.pending, job.flying) != (waiting, flying):
+                raise Broken(
+                    f"job {name!r}: {waiting} messages wait and {flying} are with workers; the machine counts {job.pending} and "
+                    f"{job.flying}"
+                )
+
+    # ---- messages ------------------------------------------------------------------------------------------------
+
+    def _marks(self, block: Block) -> list[Mark]:
+        if block.rows == 0:
+            return []
+        if not isinstance(block.body, Rows):
+            return [(block.port, -1)] * block.rows  # encoded: they have no identity, and are only counted
+        self._kept.append(block.body)
+        return [(block.port, id(payload)) for payload in codec.rows_of(block).payloads]
+
+
+def _payloads(block: Block) -> list[Any]:
+    return codec.rows_of(block).payloads if block.rows else []
+
+
+def _items(block: Block) -> list[int]:
+    items = codec.rows_of(block).items
+    if items is None:
+        return []
+    if isinstance(items, int):
+        return list(range(items, items + block.rows))
+    return [mark if isinstance(mark, int) else mark[0] for mark in items]

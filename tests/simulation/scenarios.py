@@ -1,0 +1,285 @@
+"""What is simulated, and what has to come of it."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable
+from typing import Any
+
+import routilux_dist as rd
+from routilux_dist.client import results
+from routilux_dist.testing.faults import Faults
+from routilux_dist.testing.ledger import Instance
+from routilux_dist.testing.processes import Program
+from routilux_dist.testing.tape import Tape
+from routilux_dist.testing.world import Client, Knobs, Successor, World
+from routilux_dist.wire import codec
+from routilux_dist.wire.block import Rows
+from tests.property.model import interpret, random_spec
+from tests.property.routines import build
+from tests.simulation import routines
+from tests.simulation.routines import DOUBLE, POISON, ROTTEN, link
+
+FAULTS = Faults.every(5)
+
+#: Makes the payloads of one post: (tape, job, number of the first, how many).
+MakeItems = Callable[[Tape, str, int, int], list[Any]]
+
+
+class Base:
+    """A flow, its clients, and what has to come of their jobs."""
+
+    entry = "work.input"
+    stream = False
+
+    def __init__(self, flow: rd.Flow, faults: Faults = FAULTS, successor: Successor | None = None) -> None:
+        self.program, self.faults, self.successor = Program.of(flow), faults, successor
+
+    def world(self, tape: Tape) -> World:
+        routines.reset()
+        knobs = Knobs.drawn(tape)
+        clients = [self.client(tape, f"j{n}") for n in range(1 + tape.choose(2))]
+        return World(self.program, knobs, clients, self.faults, tape, self.successor)
+
+    def client(self, tape: Tape, job: str) -> Client:
+        """A client that posts in one or two parts; some post to a new job of the same name afterwards."""
+        steps: deque[tuple[Any, ...]] = deque()
+        number = 0
+        for again in range(1 + (tape.choose(4) == 3)):
+            if again:
+                steps.append(("release",))
+            parts = 1 + tape.choose(2)
+            how_it_ends = tape.choose(2)
+            for part in range(parts):
+                count = 1 + tape.choose(3)
+                last = part == parts - 1 and how_it_ends == 0
+                steps.append(("post", self.entry, self.items(tape, job, number, count), last))
+                number += count
+            if how_it_ends:
+                steps.append(("close",))
+        return Client(job, steps, self.stream, self.stream)
+
+    def items(self, tape: Tape, job: str, first: int, count: int) -> list[Any]:
+        return [(job, first + n, tape.choose(7)) for n in range(count)]
+
+    def check(self, world: World) -> None:
+        for one in world.ledger.all:
+            self.check_end(world, one)
+            if one.status == "completed":
+                self.check_completed(world, one)
+
+    def check_end(self, world: World, one: Instance) -> None:
+        messages = one.summary["messages"]
+        assert messages["accepted"] == messages["done"] + messages["dead"] + messages["discarded"]
+        assert messages["pending"] == messages["in_flight"] == 0
+        for letter in one.letters:
+            if letter.failure.kind == "lost":
+                assert letter.failure.attempts == 3
+                assert one.losses >= 3
+        if one.status == "failed":
+            assert one.failure is not None
+            assert one.failure.kind == "lost", f"{one.name} failed: {one.failure}"
+            assert world.homes_lost or one.losses >= 3, f"nothing was lost that could fail {one.name}: {one.failure}"
+
+    def check_completed(self, world: World, one: Instance) -> None:
+        raise NotImplementedError
+
+
+def outputs(world: World, one: Instance) -> dict[str, list[Any]]:
+    return results.outputs(world.program.plan, one.outputs)
+
+
+def lost(one: Instance) -> bool:
+    """Whether a message died with too many workers: then it may stand for others, or miss somewhere on the way."""
+    return any(letter.failure.kind == "lost" for letter in one.letters)
+
+
+class Books(Base):
+    """The fold of what was committed, in a chain, in a book, in batches."""
+
+    def __init__(self, mode: str, keys: int, **options: Any) -> None:
+        super().__init__(routines.ledger_flow(mode, keys), **options)
+        self.keys, self.fifo = keys, mode == "sequential"
+
+    def check_completed(self, world: World, one: Instance) -> None:
+        if lost(one):
+            return
+        out = outputs(world, one)
+        posted = Counter(payload for _, payload in one.posted)
+        reached: Counter[Any] = Counter()
+        for item, times in posted.items():
+            reached[item] += times * (0 if item[2] == POISON else 2 if item[2] in (DOUBLE, routines.MOODY) else 1)
+        reached = +reached
+        self._letters(one, posted, reached)
+        steps = out["chain.step"]
+        self._chain(steps, out["last.output"])
+        assert Counter(item[:3] for _, _, _, item in steps) == reached
+        serials = Counter(item for _, _, _, item in steps)
+        assert max(serials.values(), default=1) == 1, f"committed twice: {serials}"
+        (book,) = out["book.output"]
+        assert Counter(book) == Counter({item: n for item, n in serials.items() if item[2] != ROTTEN})
+        for name in ("batch", "every"):
+            assert Counter(item for batch in out[f"{name}.output"] for item in batch) == serials, name
+        assert all(1 <= len(batch) <= 2 for batch in out["batch.output"])
+        worked = sum(times for item, times in posted.items() if item[2] != POISON)
+        assert results.open_data(one.data).get("worked", 0) == worked
+        if self.fifo:
+            plain = [item for _, item in one.posted if item[2] in (routines.PLAIN, DOUBLE, ROTTEN)]
+            seen = [step[3][:3] for step in steps if step[3][2] in (routines.PLAIN, DOUBLE, ROTTEN)]
+            assert list(dict.fromkeys(seen)) == list(dict.fromkeys(plain)), "first in, first out"
+
+    def _letters(self, one: Instance, posted: Counter[Any], reached: Counter[Any]) -> None:
+        dead = Counter(
+            (letter.failure.routine, codec.rows_of(letter.block).payloads[0][:3])
+            for letter in one.letters
+            if letter.failure.kind != "late"
+        )
+        expected = Counter({("work", item): n for item, n in posted.items() if item[2] == POISON})
+        expected += Counter({("book", item): n for item, n in reached.items() if item[2] == ROTTEN})
+        assert dead == expected
+
+    def _chain(self, steps: list[Any], last: list[Any]) -> None:
+        chains: dict[Any, tuple[int, int]] = {}
+        for key, n, digest, item in steps:
+            so_far, before = chains.get(key, (0, 0))
+            assert n == so_far + 1, f"message {n} of key {key} was committed after {so_far}"
+            assert digest == link(before, item), f"the state of key {key} is not the fold of its first {n} messages"
+            chains[key] = (n, digest)
+        (told,) = last
+        ends = {key: (n, digest) for key, n, digest in told}
+        assert len(ends) == len(told), f"finish ran twice: {told}"
+        if self.keys or chains:
+            assert ends == chains, "finish saw another state than the last message left"
+
+
+class Stops(Base):
+    """An error that stops the job."""
+
+    entry = "careful.input"
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(routines.stop_flow(), **options)
+
+    def check_end(self, world: World, one: Instance) -> None:
+        if one.failure is not None and one.failure.kind == "error":
+            assert one.failure.error_type == "ValueError"
+            assert any(item[2] == POISON for _, item in one.posted)
+        else:
+            super().check_end(world, one)
+
+    def check_completed(self, world: World, one: Instance) -> None:
+        if lost(one):
+            return
+        assert not any(item[2] == POISON for _, item in one.posted)
+        steps = outputs(world, one)["chain.step"]
+        assert Counter(step[3] for step in steps) == Counter(item for _, item in one.posted)
+
+
+class Limited(Base):
+    """Limits end jobs, and only those that reach them."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(
+            routines.ledger_flow("distributed", 2, max_messages=14, execution_timeout=4.0, no_progress_timeout=8.0),
+            **options,
+        )
+
+    def check_end(self, world: World, one: Instance) -> None:
+        kind = "" if one.failure is None else one.failure.kind
+        if kind == "limit":
+            assert one.summary["messages"]["accepted"] > 14
+        elif kind == "timeout":
+            assert one.summary["seconds"] > 3.999
+        else:
+            super().check_end(world, one)
+
+    def check_completed(self, world: World, one: Instance) -> None:
+        assert one.summary["messages"]["accepted"] <= 14
+        assert one.summary["seconds"] < 4.001
+
+
+class Streams(Base):
+    """Results of a stream, item by item and in order."""
+
+    entry = "spread.input"
+    stream = True
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(routines.stream_flow(), **options)
+
+    def items(self, tape: Tape, job: str, first: int, count: int) -> list[Any]:
+        return list(range(first, first + count))
+
+    def check_completed(self, world: World, one: Instance) -> None:
+        if lost(one):
+            return
+        marked = []
+        for block in one.outputs:
+            body = codec.unpack(block.body)
+            assert isinstance(body, Rows)
+            assert isinstance(body.items, list)
+            marked.extend(zip(body.items, body.payloads, strict=True))
+        marked.sort(key=lambda pair: pair[0])
+        expected = [("far", n, i) if i % 2 else ("far", n, i, "even") for _, n in one.posted for i in range(n % 4)]
+        assert [payload for _, payload in marked] == expected
+
+
+class Random(Base):
+    """A random flow against the interpreter of the property tests."""
+
+    entry = "n0.input"
+
+    def __init__(self, number: int, mode: str, **options: Any) -> None:
+        import random
+
+        rng = random.Random(number)
+        self.spec = random_spec(rng.randint, most_nodes=5)
+        super().__init__(build(self.spec, f"random_{number}", execution_mode=mode), **options)
+
+    def items(self, tape: Tape, job: str, first: int, count: int) -> list[Any]:
+        return [[1 + tape.choose(40) for _ in range(1 + tape.choose(2))] for _ in range(count)]
+
+    def check_completed(self, world: World, one: Instance) -> None:
+        if lost(one):
+            return
+        expected = interpret(self.spec, [x for _, items in one.posted for x in items])
+        found = {
+            (int(port.split(".")[0].removeprefix("n")), port.split(".")[1]): Counter(payloads)
+            for port, payloads in outputs(world, one).items()
+        }
+        assert found == expected.outputs
+        refused = Counter(
+            codec.rows_of(letter.block).payloads[0] for letter in one.letters if letter.failure.kind != "late"
+        )
+        assert refused == expected.refused
+
+
+class Mixed:
+    """All of them; the tape chooses."""
+
+    def __init__(self, scenarios: list[Base]) -> None:
+        self.scenarios = scenarios
+        self.program, self.faults = scenarios[0].program, scenarios[0].faults
+        self._last = scenarios[0]
+
+    def world(self, tape: Tape) -> World:
+        self._last = self.scenarios[tape.choose(len(self.scenarios))]
+        return self._last.world(tape)
+
+    def check(self, world: World) -> None:
+        self._last.check(world)
+
+
+def everything(**options: Any) -> Mixed:
+    """All scenarios."""
+    return Mixed(
+        [
+            Books("distributed", 2, **options),
+            Books("distributed", 0, **options),
+            Books("sequential", 2, **options),
+            Stops(**options),
+            Limited(**options),
+            Streams(**options),
+            *(Random(n, ("distributed", "sequential")[n % 4 == 3], **options) for n in range(12)),
+        ]
+    )

@@ -41,6 +41,7 @@ def finished(machine: Machine, event: SliceFinished) -> None:
     for number in reversed(receipt.untouched):
         put_back(machine, jobs, flight.lane, number, flight.blocks[number])
     _fold_data(jobs, receipt)
+    _keep(flight.lane, jobs, receipt)
     for job_id, failure in receipt.stopped.items():
         if job_id in jobs:
             record(machine, jobs[job_id], receipt)
@@ -125,6 +126,13 @@ def _messages(machine: Machine, jobs: dict[str, Job], receipt: Receipt, lane: La
     for job_id, port, seconds in receipt.wakes:
         if job_id in jobs:
             machine.order(SetTimer(("wake", job_id, port, lane.partition), machine.now + seconds))
+
+
+def _keep(lane: Lane, jobs: dict[str, Job], receipt: Receipt) -> None:
+    """Keep the state that a home has changed. What belongs to the running flow counts whatever became of the slice's jobs."""
+    for piece in receipt.kept:
+        if not piece.job or piece.job in jobs:
+            lane.kept.setdefault(piece.job, {})[piece.routine, piece.cell] = piece.body
 
 
 def _fold_data(jobs: dict[str, Job], receipt: Receipt) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from routilux_dist.coordinator import ending, lanes, moves, posting
+from routilux_dist.coordinator import ending, lanes, moves, posting, rollbacks
 from routilux_dist.coordinator.commands import Refuse
 from routilux_dist.coordinator.events import ControlAsked, RetryAsked
 from routilux_dist.coordinator.state import Job
@@ -17,7 +17,14 @@ if TYPE_CHECKING:
 
 def asked(machine: Machine, event: ControlAsked) -> None:
     """Carry out a request; asking for what is so already changes nothing."""
+    if machine.repeated(event.client, event.request):
+        return
     job = machine.jobs.get(event.job)
+    if event.action == "rollback":
+        found = machine.find(event.job)
+        if found is not None:
+            rollbacks.restore(machine, found, event.reason)
+        return
     if job is None:
         if event.action == "release":
             machine.ended.pop(event.job, None)
@@ -31,6 +38,8 @@ def asked(machine: Machine, event: ControlAsked) -> None:
     elif event.action == "close":
         job.closed = True
         ending.advance(machine, job)
+    elif event.action == "checkpoint":
+        rollbacks.take(machine, job, event.reason)
     elif event.action != "release":
         raise InternalError(f"unknown action {event.action!r}")
 
@@ -58,6 +67,8 @@ def _resume(machine: Machine, job: Job) -> None:
 
 def retry_asked(machine: Machine, event: RetryAsked) -> None:
     """Post dead letters of a living job again."""
+    if machine.repeated(event.client, event.request):
+        return
     job = machine.jobs.get(event.job)
     if job is None:
         machine.order(Refuse(client="", job=event.job, reason=f"job {event.job!r} has ended"))

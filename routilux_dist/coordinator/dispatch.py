@@ -11,7 +11,7 @@ from routilux_dist.coordinator.state import Carried, Flight, Job, Lane, Queued
 from routilux_dist.ids import JobStatus
 from routilux_dist.plan.plan import GroupKind
 from routilux_dist.wire.block import Block
-from routilux_dist.wire.slices import JobNote, Slice
+from routilux_dist.wire.slices import JobNote, Kept, Slice
 
 if TYPE_CHECKING:
     from routilux_dist.coordinator.machine import Machine
@@ -224,13 +224,19 @@ def _send(
         apart=_apart(machine, lane),
         spread=machine.workers,
         running=tuple(known),
+        state=_state(lane) if lane.cold else None,
     )
+    lane.cold = False
     lane.forget.clear()
     lane.flying += 1
     if host is not None:
         lane.out.add(host)
     machine.flights[work.id] = Flight(work, lane, {**known, **dict(work.blocks)}, jobs, machine.now)
     machine.order(Dispatch(work))
+
+
+def _state(lane: Lane) -> tuple[Kept, ...]:
+    return tuple(Kept(job, *place, body) for job, pieces in lane.kept.items() for place, body in pieces.items())
 
 
 def _apart(machine: Machine, lane: Lane) -> AbstractSet[int]:

@@ -76,18 +76,18 @@ def fail(machine: Machine, job: Job, failure: Failure) -> None:
     if failure not in job.failures:
         job.failures.append(failure)
     machine.note(job, "failed", f"{failure.error_type}: {failure.message}"[:500], failure.routine)
-    _discard(machine, job)
+    discard(machine, job)
     _end(machine, job, JobStatus.FAILED)
 
 
 def cancel(machine: Machine, job: Job, reason: str) -> None:
     """End a job because somebody wants it to."""
     machine.note(job, "cancelled", reason)
-    _discard(machine, job)
+    discard(machine, job)
     _end(machine, job, JobStatus.CANCELLED)
 
 
-def _discard(machine: Machine, job: Job) -> None:
+def discard(machine: Machine, job: Job) -> None:
     """Drop everything that waits; receipts that are still out will find the job gone."""
     for place in job.lanes:
         for queued in lanes.drop(machine.lanes[place], job.id):
@@ -118,7 +118,7 @@ def abort(machine: Machine, slice_id: int, force: bool) -> None:
         return
     lane = flight.lane
     place = (lane.group.index, lane.partition)
-    if lane.homed and any(place in job.lanes for job in machine.jobs.values()):
+    if lane.homed and not machine.keeps and any(place in job.lanes for job in machine.jobs.values()):
         # Its process holds the state of living jobs: it has to come to its end by itself.
         machine.order(SetTimer(("abort", slice_id), machine.now + GRACE_SECONDS))
         return
@@ -135,24 +135,29 @@ def _end(machine: Machine, job: Job, status: JobStatus) -> None:
         lane = machine.lanes[place]
         if lane.homed:
             lane.forget.append(job.id)
-    machine.order(
-        Report(
-            client=job.client,
-            job=job.id,
-            status=str(status),
-            outputs=tuple(job.outputs),
-            failure=job.failure,
-            failures=tuple(job.failures),
-            letters=tuple(job.letters),
-            data=job.data or None,
-            summary=views.summary(machine, job),
-        )
-    )
-    # The client holds the messages from here on.
-    job.outputs, job.lanes = [], {}
+            lane.kept.pop(job.id, None)
+    machine.order(report(machine, job))
+    job.lanes = {}
+    if not machine.keeps:  # the client holds the messages from here on
+        job.outputs = []
     machine.ended[job.id] = job
     while len(machine.ended) > REMEMBERED:
         machine.ended.popitem(last=False)
+
+
+def report(machine: Machine, job: Job) -> Report:
+    """Return what clients are told of a job that has ended."""
+    return Report(
+        client=job.client,
+        job=job.id,
+        status=str(job.status),
+        outputs=tuple(job.outputs),
+        failure=job.failure,
+        failures=tuple(job.failures),
+        letters=tuple(job.letters),
+        data=job.data or None,
+        summary=views.summary(machine, job),
+    )
 
 
 def time_out(machine: Machine, job_id: str) -> None:

@@ -25,6 +25,8 @@ class Posted:
         ordered: Whether the results of one item keep their order; for streams.
         client: Who is told of the job's end and outputs.
         metadata, correlation_id: As given by the user; `metadata` may be encoded.
+        request: Number of the request of its client, counted from 1: one that was taken in already changes nothing. 0 if it is
+            never repeated.
     """
 
     job: str
@@ -36,6 +38,7 @@ class Posted:
     client: str = ""
     metadata: Any = None
     correlation_id: str | None = None
+    request: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +68,24 @@ class TimerFired:
 
 @dataclass(frozen=True, slots=True)
 class ControlAsked:
-    """A client wants a job paused, resumed, cancelled, closed (no more input) or released (its results are no longer needed)."""
+    """A client wants something of a job.
+
+    Actions: "pause", "resume", "cancel", "close" (no more input), "release" (its results are not needed any more), "checkpoint"
+    (note what it is like, under a name) and "rollback" (make it what it was like).
+
+    Attributes:
+        job: The job.
+        action: What is wanted.
+        reason: Why; for checkpoints their name.
+        client: Who wants it, for an answer.
+        request: Number of the request of that client, 0 if it is never repeated; see `Posted.request`.
+    """
 
     job: str
     action: str
     reason: str = ""
+    client: str = ""
+    request: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +95,8 @@ class RetryAsked:
     job: str
     #: Indices of the letters, or empty for all.
     letters: tuple[int, ...] = ()
+    client: str = ""
+    request: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,4 +107,12 @@ class CapacityChanged:
     slots: dict[int, int] = field(default_factory=dict)
 
 
-Event = Posted | SliceFinished | SliceLost | TimerFired | ControlAsked | RetryAsked | CapacityChanged
+@dataclass(frozen=True, slots=True)
+class Restarted:
+    """Another coordinator goes on with what this machine was: all slices that were out are void, all homes are new."""
+
+    workers: int
+    slots: dict[int, int] = field(default_factory=dict)
+
+
+Event = Posted | SliceFinished | SliceLost | TimerFired | ControlAsked | RetryAsked | CapacityChanged | Restarted

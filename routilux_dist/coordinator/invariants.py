@@ -20,11 +20,11 @@ def check(machine: Machine) -> None:
 
 
 def conserve(machine: Machine) -> list[str]:
-    """Accepted = done + dead + discarded + pending + in flight, for every job."""
+    """Accepted = done + dead + discarded + retracted + pending + in flight, for every job."""
     return [
-        f"job {j.id}: {j.accepted} != {j.done} + {j.dead} + {j.discarded} + {j.pending} + {j.flying}"
+        f"job {j.id}: {j.accepted} != {j.done} + {j.dead} + {j.discarded} + {j.retracted} + {j.pending} + {j.flying}"
         for j in (*machine.jobs.values(), *machine.ended.values())
-        if j.accepted != j.done + j.dead + j.discarded + j.pending + j.flying
+        if j.accepted != j.done + j.dead + j.discarded + j.retracted + j.pending + j.flying
     ]
 
 
@@ -102,4 +102,14 @@ def door(machine: Machine) -> list[str]:
     return []
 
 
-RULES = (conserve, one_place, counted, served, ended, door)
+def kept(machine: Machine) -> list[str]:
+    """State is kept for living jobs alone, which know that they have been there."""
+    return [
+        f"lane {lane.group.name}/{lane.partition}: keeps state of job {job}, which has ended or never was there"
+        for place, lane in machine.lanes.items()
+        for job in lane.kept
+        if job and (job not in machine.jobs or place not in machine.jobs[job].lanes)
+    ]
+
+
+RULES = (conserve, one_place, counted, served, ended, door, kept)

@@ -9,6 +9,7 @@ from routilux_dist.coordinator import commit, ending, posting
 from routilux_dist.coordinator.commands import Deliver
 from routilux_dist.coordinator.events import SliceLost
 from routilux_dist.coordinator.state import Carried, Flight, Job
+from routilux_dist.plan.plan import GroupKind
 from routilux_dist.wire.block import Block, cut
 from routilux_dist.wire.failure import Failure, Letter
 
@@ -35,20 +36,22 @@ def lost(machine: Machine, event: SliceLost) -> None:
     machine.story.add(machine.now, f"slice {event.slice_id}", f"lost: {event.reason}")
     jobs = commit.land(machine, flight, flight.blocks.keys())
     innocent = event.innocent or flight.aborted
+    homed = flight.lane.homed
+    flight.lane.cold = homed and machine.keeps  # also if it never ran: what it was to bring along did not arrive
     if flight.lane.group.is_async and event.innocent:
         # Its host lives on, and must not go on with what is put back here.
         flight.lane.carried[flight.slice.partition] = Carried()
     # Nobody was told of these: a later job of the same name must not find their state.
     flight.lane.forget[:0] = flight.slice.forget
-    if innocent or flight.lane.homed:
+    if innocent or (homed and not machine.keeps):
         for number, block in reversed(flight.blocks.items()):
             commit.put_back(machine, jobs, flight.lane, number, block)
         # A process that was to be ended held no state of living jobs. One that died by itself may have, whatever it ran.
-        if flight.lane.homed and not (event.innocent or flight.forced):
+        if homed and not machine.keeps and not (event.innocent or flight.forced):
             _state_lost(machine, flight, event.reason)
         return
     size = _part_size(machine, flight)
-    for number, block in flight.blocks.items():
+    for number, block in reversed(flight.blocks.items()) if homed else flight.blocks.items():
         if block.job in jobs:
             _suspect(machine, jobs[block.job], flight, (number, block), size, event.reason)
     for job in jobs.values():
@@ -62,6 +65,8 @@ def _part_size(machine: Machine, flight: Flight) -> int:
     nobody else is ever blamed for it, and it kills three workers.
     """
     rows = sum(block.rows for block in flight.blocks.values())
+    if flight.lane.group.kind is GroupKind.SOLO:
+        return max(rows, 1)  # its messages keep their order only together
     if rows <= FEW or any(number in machine.crashes for number in flight.blocks):
         return 1
     return math.isqrt(rows)
@@ -75,6 +80,12 @@ def _suspect(machine: Machine, job: Job, flight: Flight, queued: tuple[int, Bloc
         _put_aside(machine, job, flight, block, crashes, reason)
         return
     parts = cut(number, block, size) if block.rows > size else [block]
+    if flight.lane.homed:  # in their place, at once: those behind them have to wait for them
+        for part in reversed(parts):
+            again = number if part is block else machine.number("block")
+            machine.crashes[again] = crashes
+            commit.put_back(machine, {job.id: job}, flight.lane, again, part)
+        return
     for part in parts:
         again = number if part is block else machine.number("block")
         machine.crashes[again] = crashes
@@ -85,7 +96,8 @@ def _put_aside(machine: Machine, job: Job, flight: Flight, block: Block, crashes
     """Make a dead letter of a message that killed its workers; its routine's strategy decides about the job."""
     port = machine.plan.ports[block.port]
     strategy = machine.plan.routines[port.routine].last_resort
-    stops = strategy == "stop" and not job.stream
+    # A `finish` cannot be put aside, nor can what is more than one message.
+    stops = block.rows != 1 or (strategy == "stop" and not job.stream)
     failure = Failure(
         job=job.id,
         routine=port.routine,
@@ -103,7 +115,7 @@ def _put_aside(machine: Machine, job: Job, flight: Flight, block: Block, crashes
         machine.order(Deliver(client=job.client, job=job.id, outputs=(), items=None, letters=(letter,)))
         return
     job.letters.append(letter)
-    if stops or not block.rows:  # a `finish` cannot be put aside: the job would end without it
+    if stops:
         ending.fail(machine, job, failure)
 
 

@@ -8,12 +8,13 @@ from collections.abc import Set as AbstractSet
 from typing import Any
 
 from routilux_dist.coordinator import commit, control, dispatch, ending, invariants, losses, posting
-from routilux_dist.coordinator.commands import Advise, Command
+from routilux_dist.coordinator.commands import Advise, Command, SetDoor
 from routilux_dist.coordinator.events import (
     CapacityChanged,
     ControlAsked,
     Event,
     Posted,
+    Restarted,
     RetryAsked,
     SliceFinished,
     SliceLost,
@@ -38,6 +39,8 @@ class Machine:
         wall_offset: What to add to `now` for wall-clock time.
         lookahead: Whether to have a second slice ready per worker, to hide the way there and back.
         beside: Groups that get none all the same, because theirs would run beside the first.
+        keeps: Whether the state of homes comes with their receipts and is kept here: then it outlives them, ended jobs keep
+            their results, and jobs can be rolled back.
         validate: Check all invariants after every call.
     """
 
@@ -52,13 +55,14 @@ class Machine:
         wall_offset: float = 0.0,
         lookahead: bool = True,
         beside: AbstractSet[int] = frozenset(),
+        keeps: bool = False,
         validate: bool = False,
     ) -> None:
         self.plan, self.tuning, self.workers = plan, tuning, workers
         self.partitions = dict(partitions or {})
         self.slots = dict(slots or {})
         self.wall_offset, self.lookahead, self.validate = wall_offset, lookahead, validate
-        self.beside = beside
+        self.beside, self.keeps = beside, keeps
         self.now = 0.0
         #: Routine ids by index.
         self.names = tuple(plan.routines)
@@ -70,6 +74,8 @@ class Machine:
         #: Block id -> workers that died while they ran it.
         self.crashes: dict[int, int] = {}
         self.costs: dict[int, Cost] = {}
+        #: Client -> number of its last request that was taken in.
+        self.requests: dict[str, int] = {}
         #: Messages per block by port, as advised last.
         self.advice: dict[int, int] = {}
         #: Ports by group whose messages should not pile up in one slice, see `Slice.apart`.
@@ -82,7 +88,8 @@ class Machine:
         self.commits = 0
         self.stall_mark: int | None = None
         self.story = Story()
-        self._numbers = {"block": 0, "slice": 0}
+        #: Last numbers given.
+        self.numbers = {"block": 0, "slice": 0}
         self._commands: list[Command] = []
         for group in plan.groups:
             count = self.partitions.get(group.index, 1) if group.kind is GroupKind.SHARDS else 1
@@ -108,6 +115,15 @@ class Machine:
             invariants.check(self)
         return self._commands
 
+    def repeated(self, client: str, request: int) -> bool:
+        """Whether a request was taken in already: its client did not hear so, and sent it again."""
+        if not request:
+            return False
+        if request <= self.requests.get(client, 0):
+            return True
+        self.requests[client] = request
+        return False
+
     # ---- for the other modules of this room ------------------------------------------------------------------------
 
     def order(self, command: Command) -> None:
@@ -116,8 +132,8 @@ class Machine:
 
     def number(self, kind: str) -> int:
         """Return the next number of a block or slice."""
-        self._numbers[kind] += 1
-        return self._numbers[kind]
+        self.numbers[kind] += 1
+        return self.numbers[kind]
 
     def lane(self, port: int, partition: int) -> Lane:
         """Return the lane that serves a port."""
@@ -197,6 +213,25 @@ def _capacity_changed(machine: Machine, event: CapacityChanged) -> None:
     machine.slots.update(event.slots)
 
 
+def _restarted(machine: Machine, event: Restarted) -> None:
+    """Another coordinator goes on: nothing is out any more, and no home has any state."""
+    machine.workers, machine.slots = event.workers, dict(event.slots)
+    for flight in reversed(machine.flights.values()):
+        jobs = commit.land(machine, flight, flight.blocks.keys())
+        for number, block in reversed(flight.blocks.items()):
+            commit.put_back(machine, jobs, flight.lane, number, block)
+    machine.flights.clear()
+    for lane in machine.lanes.values():
+        lane.flying, lane.rest_until, lane.cold = 0, 0.0, lane.homed
+        lane.forget.clear()
+        lane.out.clear()
+        lane.carried.clear()
+    machine.stall_mark = None
+    machine.order(SetDoor(machine.door_open))
+    if machine.advice:
+        machine.order(Advise(dict(machine.advice)))
+
+
 HANDLERS: dict[type, Callable[[Machine, Any], None]] = {
     Posted: posting.posted,
     SliceFinished: commit.finished,
@@ -205,4 +240,5 @@ HANDLERS: dict[type, Callable[[Machine, Any], None]] = {
     ControlAsked: control.asked,
     RetryAsked: control.retry_asked,
     CapacityChanged: _capacity_changed,
+    Restarted: _restarted,
 }

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 def posted(machine: Machine, event: Posted) -> None:
     """Take in a client's messages."""
+    if machine.repeated(event.client, event.request):
+        return
     job = machine.jobs.get(event.job)
     if job is None:
         if event.must_exist or event.job in machine.ended:
@@ -54,13 +56,7 @@ def accept(machine: Machine, job: Job, block: Block) -> None:
     """Queue new messages of a job."""
     job.accepted += block.rows
     if block.entry:
-        machine.door_blocks += 1
-        machine.door_bytes += block.nbytes
-        tuning = machine.tuning
-        full = machine.door_blocks >= tuning.max_pending_blocks or machine.door_bytes >= tuning.max_pending_bytes
-        if full and machine.door_open:
-            machine.door_open = False
-            machine.order(SetDoor(False))
+        enter_door(machine, block)
     enqueue(machine, job, block)
 
 
@@ -81,6 +77,17 @@ def _too_late(machine: Machine, job: Job, block: Block) -> None:
     job.letters.append(Letter(failure, block._replace(entry=False)))
     job.failures.append(failure)
     machine.note(job, "late", failure.message, port.routine)
+
+
+def enter_door(machine: Machine, block: Block) -> None:
+    """A block of entry messages waits at the door."""
+    machine.door_blocks += 1
+    machine.door_bytes += block.nbytes
+    tuning = machine.tuning
+    full = machine.door_blocks >= tuning.max_pending_blocks or machine.door_bytes >= tuning.max_pending_bytes
+    if full and machine.door_open:
+        machine.door_open = False
+        machine.order(SetDoor(False))
 
 
 def leave_door(machine: Machine, block: Block) -> None:

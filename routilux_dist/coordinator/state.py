@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from routilux_dist.ids import JobStatus
 from routilux_dist.plan.plan import GroupKind, GroupPlan
-from routilux_dist.wire.block import Block
+from routilux_dist.wire.block import Block, Packed
 from routilux_dist.wire.failure import Failure, Letter
 from routilux_dist.wire.slices import Slice
 
@@ -69,6 +69,10 @@ class Lane:
     carried: dict[int, Carried] = field(default_factory=dict)
     #: Until when messages are gathered, because each slice copies much state.
     rest_until: float = 0.0
+    #: What its home's state is, piece by piece, if it is kept: job ("" for the running flow's) -> (routine, cell) -> piece.
+    kept: dict[str, dict[tuple[int, int], Packed]] = field(default_factory=dict)
+    #: Whether the home's process is new, or has state that does not count: the next slice brings all of it.
+    cold: bool = False
     #: Jobs that ended and may have state here.
     forget: list[str] = field(default_factory=list)
 
@@ -110,7 +114,7 @@ class Job:
     Attributes:
         blocks: Blocks queued, in flight or waiting for a retry. The job is quiet when there are none.
         pending, flying: Messages in queued (or retrying) blocks, and in blocks with a worker.
-        accepted, done, dead, discarded: Message counts; `accepted` is always the sum of all other counts.
+        accepted, done, dead, discarded, retracted: Message counts; `accepted` is always the sum of all other counts.
         stage: Next stage of the plan to finish.
         lanes: (group, partition) places that the job has been to.
     """
@@ -133,6 +137,10 @@ class Job:
     done: int = 0
     dead: int = 0
     discarded: int = 0
+    #: Messages that were accepted after the checkpoint that the job was rolled back to.
+    retracted: int = 0
+    #: How often the job was rolled back: outputs of other generations do not count.
+    generation: int = 0
     stage: int = 0
     paused_as: JobStatus | None = None
     outputs: list[Block] = field(default_factory=list)
@@ -146,11 +154,30 @@ class Job:
     lanes: dict[tuple[int, int], None] = field(default_factory=dict)
     #: Retries that wait: block id -> block.
     sleeping: dict[int, Block] = field(default_factory=dict)
+    #: What the job was like, by the name of a checkpoint.
+    checkpoints: dict[str, Checkpoint] = field(default_factory=dict)
 
     @property
     def alive(self) -> bool:
         """Whether the job has not ended."""
         return not self.status.is_terminal
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """What a job was like at some moment; immutable pieces are shared with the job, not copied.
+
+    Attributes:
+        time: When, as the machine's clock tells it.
+        job: The job's record, without messages in lanes.
+        blocks: What waited or was with a worker, in the order of its queues.
+        kept: (group, partition) -> (routine, cell) -> piece of state.
+    """
+
+    time: float
+    job: Job
+    blocks: tuple[Block, ...]
+    kept: dict[tuple[int, int], dict[tuple[int, int], Packed]]
 
 
 @dataclass(slots=True)

@@ -41,6 +41,7 @@ class Bench:
         homes: Partitions of stateful groups.
         lookahead: Whether a second slice per worker is dispatched.
         tuning: How work is cut.
+        keeps: Whether the machine keeps the state of homes.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class Bench:
         homes: int = 2,
         lookahead: bool = False,
         tuning: Tuning | None = None,
+        keeps: bool = False,
     ) -> None:
         self.plan = compile_for(flow)
         self.clock = FakeClock()
@@ -62,6 +64,7 @@ class Bench:
             partitions=partitions,
             wall_offset=self.clock.wall_offset,
             lookahead=lookahead,
+            keeps=keeps,
             validate=True,
         )
         #: Slices that were dispatched and have not ended, oldest first.
@@ -263,10 +266,18 @@ class Workbench:
         partition: Home that the host is.
         homes: Partitions of stateful groups.
         packed: Whether bodies are encoded, as they are for another process.
+        keeps: Whether receipts carry the state that slices change.
     """
 
     def __init__(
-        self, flow: FlowModel, routine: str | None = None, *, partition: int = 0, homes: int = 1, packed: bool = False
+        self,
+        flow: FlowModel,
+        routine: str | None = None,
+        *,
+        partition: int = 0,
+        homes: int = 1,
+        packed: bool = False,
+        keeps: bool = False,
     ) -> None:
         self.plan = compile_for(flow)
         self.group = self.plan.routines[routine].group if routine is not None else 0
@@ -281,6 +292,7 @@ class Workbench:
             partitions={g.index: g.partitions or homes for g in self.plan.groups if g.kind is GroupKind.SHARDS},
             packed=packed,
             is_cancelled=self.cancelled.__contains__,
+            keeps=keeps,
         )
         self._numbers = 0
 

@@ -7,7 +7,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from routilux_dist.wire.block import Block
+from routilux_dist.wire.block import Block, Packed
 from routilux_dist.wire.failure import Failure, Letter
 
 
@@ -21,6 +21,26 @@ class JobNote(NamedTuple):
     ordered: bool = False
     #: Job data as committed: key -> (reducer, value).
     data: Mapping[str, tuple[str, Any]] | None = None
+
+
+class Kept(NamedTuple):
+    """A piece of a home's state, as a slice left it; kept by the coordinator, so that another process can go on with it.
+
+    Attributes:
+        job: The job, "" for state that belongs to the running flow.
+        routine: Index of the routine.
+        cell: Number of the cell at its home; `FINISHED` for the keys whose `finish` has run.
+        body: The encoded piece.
+    """
+
+    job: str
+    routine: int
+    cell: int
+    body: Packed
+
+
+#: See `Kept.cell`.
+FINISHED = -1
 
 
 class Slice(NamedTuple):
@@ -42,6 +62,7 @@ class Slice(NamedTuple):
         spread: Workers that could share what is given back.
         running: Blocks that this host began in earlier slices and is still running (async pools). What it runs beside these and
             `blocks`, nobody wants any more.
+        state: What the home has to put in the place of all state it has, or None.
     """
 
     id: int
@@ -57,6 +78,7 @@ class Slice(NamedTuple):
     apart: AbstractSet[int] = frozenset()
     spread: int = 1
     running: tuple[int, ...] = ()
+    state: tuple[Kept, ...] | None = None
 
 
 @dataclass(slots=True)
@@ -96,6 +118,7 @@ class Receipt:
         traces: (job, routine index, text).
         wakes: (job, wake port, seconds) of time-driven policies of this home.
         items: Job -> (item, change of its open messages) for streams; see `client.streams`.
+        kept: State that the slice changed, where homes are kept.
         costs: Port -> (rows, seconds) of the rows that were begun.
         seconds: Wall time of the whole slice.
         overhead: Seconds of it that went into copies of state, whatever the number of messages.
@@ -118,6 +141,7 @@ class Receipt:
     traces: list[tuple[str, int, str]] = field(default_factory=list)
     wakes: list[tuple[str, int, float]] = field(default_factory=list)
     items: dict[str, Any] = field(default_factory=dict)
+    kept: list[Kept] = field(default_factory=list)
     costs: dict[int, tuple[int, float]] = field(default_factory=dict)
     seconds: float = 0.0
     overhead: float = 0.0

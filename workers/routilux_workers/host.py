@@ -9,15 +9,16 @@ from collections.abc import Callable, Mapping
 from time import perf_counter
 from typing import Any
 
-from routilux_dist.errors import SerializationError
+from routilux_dist.errors import SerializationError, StateError
 from routilux_dist.flow.context import ACTIVITY
 from routilux_dist.flow.handling import ErrorHandler
 from routilux_dist.flow.routine import Phase, Routine
 from routilux_dist.plan.plan import GroupKind, Plan, PortKind
+from routilux_dist.wire import codec
 from routilux_dist.wire.block import Block, Items
 from routilux_dist.wire.failure import Failure, Letter
 from routilux_dist.wire.slices import JobNote, Receipt, Slice
-from routilux_workers import faults, trees
+from routilux_workers import faults, keeping, trees
 from routilux_workers.activity import Activity
 from routilux_workers.errands import Errands
 from routilux_workers.outbox import Packer, Pile, numbers_of
@@ -44,6 +45,7 @@ class Host:
         block_bytes: Most bytes per new block.
         is_cancelled: Tells whether a job was cancelled meanwhile.
         clock: Seconds that go on; budgets, costs and time-driven policies are measured with it.
+        keeps: Whether receipts carry the state that slices change.
     """
 
     def __init__(  # noqa: PLR0913 - keyword-only, and each is a fact of the place it runs in
@@ -59,8 +61,10 @@ class Host:
         block_bytes: int = 4 << 20,
         is_cancelled: Callable[[str], bool] = lambda job: False,
         clock: Callable[[], float] = perf_counter,
+        keeps: bool = False,
     ) -> None:
         self.plan = plan
+        self.keeps = keeps
         self.group = plan.groups[group]
         self.fifo = self.group.kind is GroupKind.SOLO
         self.max_hops: float = plan.limits.max_hops if plan.limits.max_hops is not None else float("inf")
@@ -71,6 +75,8 @@ class Host:
         self.wiring = Wiring(
             plan, routines, group, partition, partitions or {}, self.activity, self.loop, flow_handler, clock
         )
+        for stateful in self.wiring.stateful:
+            stateful.track = stateful.track or keeps
         self.routines = {r: routines[r] for r in self.group.routines}
         #: Why the routines could not be opened, or None.
         self.broken: Failure | None = None
@@ -127,6 +133,8 @@ class Host:
         token = ACTIVITY.set(self.activity)
         started = self.clock()
         try:
+            if work.state is not None:
+                keeping.load(self.wiring.stateful, work.state)
             for stateful in self.wiring.stateful:
                 for job in work.forget:
                     stateful.forget(job)
@@ -142,6 +150,8 @@ class Host:
             for stateful in self.wiring.stateful:
                 stateful.careful = False
             self._ship()
+            if self.keeps:
+                self._keep()
         finally:
             ACTIVITY.reset(token)
         self.receipt.seconds = self.clock() - started
@@ -163,6 +173,23 @@ class Host:
         for outbox in self.wiring.opened:
             outbox.empty()
         self.wiring.opened.clear()
+
+    def _keep(self) -> None:
+        """Add what the slice changed to its receipt; a job whose state cannot be kept ends."""
+        started = self.clock()
+        for stateful in self.wiring.stateful:
+            try:
+                self.receipt.kept.extend(keeping.keep(stateful, codec.encode))
+            except keeping.CannotKeep as exc:
+                error = StateError(
+                    f"the state of routine {exc.routine!r}, or a message that waits in it, cannot be saved: {exc.why}; keep "
+                    f"plain data in self.state and open resources in open()"
+                )
+                failure = faults.failure(error, exc.job, exc.routine, "state", kind="serialization")
+                for job in {exc.job} if exc.job else {block.job for _, block in self.slice.blocks}:
+                    self.receipt.stop(job, failure)
+        if self.wiring.stateful:
+            self.receipt.overhead += self.clock() - started
 
     def _run_all(self) -> None:
         if self.broken is not None:

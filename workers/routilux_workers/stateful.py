@@ -36,10 +36,12 @@ class Redo(BaseException):
 class Cell:
     """State of one job and key."""
 
-    __slots__ = ("data", "due", "fresh", "key", "merged", "queues")
+    __slots__ = ("data", "due", "fresh", "key", "merged", "number", "queues")
 
     def __init__(self, key: Any, data: dict[str, Any], queues: int) -> None:
         self.key = key
+        #: Names it at its home, where cells are kept.
+        self.number = 0
         self.data = data
         #: Waiting messages per logic slot; unused for slots that merge.
         self.queues: list[deque[Any]] = [deque() for _ in range(queues)]
@@ -81,6 +83,7 @@ class StatefulRoutine:
         self.plain_initial = all(type(v) in _PLAIN for v in self.initial.values())
         #: Job ("" for scope "worker") -> key -> cell.
         self.cells: dict[str, dict[Any, Cell]] = {}
+        self.next_number = 0
         #: Job -> keys whose `finish` has run, and those of them that ran in this slice.
         self.finished: dict[str, set[Any]] = {}
         self.finished_now: list[tuple[str, Any]] = []
@@ -345,6 +348,13 @@ class StatefulRoutine:
             self.cells.pop(job, None)
             self.armed.pop(job, None)
 
+    def clear(self) -> None:
+        """Forget all state."""
+        self.cells.clear()
+        self.finished.clear()
+        self.armed.clear()  # at worst the coordinator rings twice
+        self.begin()
+
     # ---- cells ---------------------------------------------------------------------------------------------------
 
     def _home(self) -> str:
@@ -365,6 +375,8 @@ class StatefulRoutine:
                 fingerprint(key)  # says which types can be keys
             data = dict(self.initial) if self.plain_initial else copy.deepcopy(self.initial)
             cell = cells[key] = Cell(key, data, len(self.slots))
+            cell.number = self.next_number
+            self.next_number += 1
             if self.track:
                 self.before.setdefault((home, key), None)
         return cell

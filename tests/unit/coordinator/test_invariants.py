@@ -70,6 +70,10 @@ def miscount_the_door(machine: Machine) -> None:
     machine.door_blocks += 1
 
 
+def keep_state_of_nobody(machine: Machine) -> None:
+    machine.lanes[0, 0].kept["nobody"] = {}
+
+
 @pytest.mark.parametrize(
     ("fault", "rule"),
     [
@@ -84,6 +88,7 @@ def miscount_the_door(machine: Machine) -> None:
         (keep_a_dead_job, "ended"),
         (hold_blocks_after_the_end, "ended"),
         (miscount_the_door, "door"),
+        (keep_state_of_nobody, "kept"),
     ],
 )
 def test_a_broken_rule_is_named_with_the_story(machine: Machine, fault: Callable[[Machine], None], rule: str) -> None:
@@ -100,4 +105,5 @@ def test_every_rule_is_tried_here() -> None:
         "served",
         "ended",
         "door",
+        "kept",
     }

@@ -9,7 +9,7 @@ from routilux_dist.coordinator import losses
 from routilux_dist.coordinator.commands import Abort, Deliver, Report
 from routilux_dist.testing import Bench
 from routilux_dist.wire import codec
-from routilux_dist.wire.slices import Slice
+from routilux_dist.wire.slices import Kept, Slice
 from tests.unit.coordinator.conftest import chain, summing
 
 Build = Callable[..., Bench]
@@ -221,3 +221,38 @@ def test_what_a_lost_slice_had_to_forget_is_not_forgotten() -> None:
     assert work.forget == ("one",)
     one.lose(work, innocent=True)
     assert next(iter(one.slices.values())).forget == ("one",)
+
+
+def test_a_kept_home_is_built_again_from_its_state(bench: Build) -> None:
+    one = bench(summing(), homes=1, keeps=True)
+    one.post("j", "total.input", last=False)
+    piece = Kept("j", 1, 0, codec.encode("state"))
+    one.finish(kept=[piece])
+    one.post("j", "total.input", 3, last=False)
+    one.lose()
+    job = one.job("j")
+    assert job.alive
+    seen = []
+    while one.slices:
+        (work,) = one.slices.values()
+        seen.append((payloads(work), work.state))
+        one.finish(work)
+    assert seen == [([0], (piece,)), ([1], None), ([2], None)], "in their order, one by one"
+
+
+def test_a_poison_at_a_kept_home(bench: Build) -> None:
+    flow = summing()
+    flow.set_error_handler(GO_ON)
+    one = bench(flow, homes=1, keeps=True)
+    one.post("j", "total.input", 100)
+    assert play(one, {50}) == losses.MAX_CRASHES
+    assert (one.job("j").done, one.job("j").dead, str(one.job("j").status)) == (99, 1, "completed")
+
+
+def test_a_finish_that_kills_its_home_fails_the_job(bench: Build) -> None:
+    one = bench(summing(), homes=1, keeps=True)
+    one.post("j", "total.input")
+    one.finish()
+    for _ in range(losses.MAX_CRASHES):
+        one.lose()
+    assert one.job("j").status == "failed"

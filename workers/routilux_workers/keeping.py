@@ -1,0 +1,83 @@
+"""State of a home leaves with each receipt and can be put into another process: a home that is lost is built again from it."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+from routilux_dist.errors import SerializationError
+from routilux_dist.wire import codec
+from routilux_dist.wire.block import Packed
+from routilux_dist.wire.slices import FINISHED, Kept
+from routilux_workers.stateful import Cell
+
+if TYPE_CHECKING:
+    from routilux_workers.stateful import StatefulRoutine
+
+
+#: Turns a value into bytes.
+Encode = Callable[[Any], Packed]
+
+
+def keep(stateful: StatefulRoutine, encode: Encode) -> list[Kept]:
+    """Return the cells that a slice touched, as it left them.
+
+    Raises:
+        CannotKeep: One of them cannot be encoded.
+    """
+    kept = []
+    index = stateful.plan.index
+    for home, key in stateful.before:
+        cell = stateful.cells.get(home, {}).get(key)
+        if cell is not None:
+            kept.append(Kept(home, index, cell.number, _encoded(stateful, home, _picture(cell, stateful.now), encode)))
+    for job in dict.fromkeys(job for job, _ in stateful.finished_now):
+        keys = list(stateful.finished[job])
+        kept.append(Kept(job, index, FINISHED, _encoded(stateful, job, keys, encode)))
+    return kept
+
+
+class CannotKeep(Exception):  # noqa: N818 - a signal of the engine, never shown
+    """State cannot be encoded: (job, routine, why)."""
+
+    def __init__(self, job: str, routine: str, why: SerializationError) -> None:
+        super().__init__(job, routine, why)
+        self.job, self.routine, self.why = job, routine, why
+
+
+def _encoded(stateful: StatefulRoutine, job: str, value: Any, encode: Encode) -> Packed:
+    try:
+        return encode(value)
+    except SerializationError as exc:
+        raise CannotKeep(job, stateful.plan.id, exc) from exc
+
+
+def _picture(cell: Cell, now: Callable[[], float]) -> tuple[Any, ...]:
+    # Other processes have other monotonic clocks.
+    due = None if cell.due is None else cell.due - now() + time.time()
+    return cell.key, cell.data, [list(queue) for queue in cell.queues], cell.merged, sorted(cell.fresh), due
+
+
+def load(routines: Iterable[StatefulRoutine], state: Iterable[Kept]) -> None:
+    """Put kept state in the place of all state that the routines of a home have."""
+    by_index = {stateful.plan.index: stateful for stateful in routines}
+    for stateful in by_index.values():
+        stateful.clear()
+    for piece in state:
+        found = by_index.get(piece.routine)
+        if found is None:
+            continue  # of a routine that has moved or gone; whoever recovers has checked that nothing is lost by it
+        value = codec.decode(piece.body)
+        if piece.cell == FINISHED:
+            found.finished[piece.job] = set(value)
+            continue
+        key, data, queues, merged, fresh, due = value
+        cell = Cell(key, data, len(queues))
+        cell.number = piece.cell
+        cell.queues = [deque(queue) for queue in queues]
+        cell.merged, cell.fresh = merged, set(fresh)
+        cell.due = None if due is None else due - time.time() + found.now()
+        found.cells.setdefault(piece.job, {})[key] = cell
+        found.next_number = max(found.next_number, piece.cell + 1)

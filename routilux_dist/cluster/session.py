@@ -24,6 +24,8 @@ from routilux_workers.entry import Shipment, pack_code
 MAX_BATCH, MAX_CALLS = 512, 3
 #: Seconds that a request waits for the coordinator to take it in.
 CONTROL_SECONDS = 30.0
+#: Seconds that closing waits for each of the two threads.
+JOIN_SECONDS = 2.0
 #: Events that may wait here for the coordinator to have room.
 MAX_WAITING = 2048
 
@@ -116,6 +118,7 @@ class RaySession:
 
     def close(self) -> None:
         if self._closed:
+            self._join()  # whoever closes it is not through yet, perhaps
             return
         self._closed = True
         if not ray.is_initialized():
@@ -125,10 +128,15 @@ class RaySession:
         except Exception:  # it is gone or hangs: killing it is what is left
             pass
         self._outbox.put(None)
-        if threading.current_thread() is not self._listener:
-            self._listener.join(timeout=2)
+        self._join()
         if self._own:
             ray.kill(self._hub)
+
+    def _join(self) -> None:
+        """Wait for the threads: one that still asks Ray for something when it is shut down ends the whole process."""
+        for thread in (self._sender, self._listener):
+            if threading.current_thread() is not thread:
+                thread.join(timeout=JOIN_SECONDS)
 
     @property
     def closed(self) -> bool:

@@ -21,10 +21,13 @@ if TYPE_CHECKING:
     from routilux_dist.client.results import ItemError as ItemError
     from routilux_dist.client.runtime import Runtime as Runtime
     from routilux_dist.client.worker import FlowWorker as FlowWorker
+    from routilux_dist.errors import CheckpointDamagedError as CheckpointDamagedError
     from routilux_dist.errors import CheckpointError as CheckpointError
+    from routilux_dist.errors import CheckpointVersionError as CheckpointVersionError
     from routilux_dist.errors import ConfigurationError as ConfigurationError
     from routilux_dist.errors import ConnectError as ConnectError
     from routilux_dist.errors import ExecutionError as ExecutionError
+    from routilux_dist.errors import FencedError as FencedError
     from routilux_dist.errors import InternalError as InternalError
     from routilux_dist.errors import JobCancelledError as JobCancelledError
     from routilux_dist.errors import JobFailedError as JobFailedError
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
     from routilux_dist.errors import SerializationError as SerializationError
     from routilux_dist.errors import SlotHandlerError as SlotHandlerError
     from routilux_dist.errors import StateError as StateError
+    from routilux_dist.errors import StoreError as StoreError
     from routilux_dist.errors import ValidationError as ValidationError
     from routilux_dist.errors import WorkerLostError as WorkerLostError
     from routilux_dist.flow.activation import SlotView as SlotView
@@ -67,9 +71,10 @@ _HOMES = {
     "client.runtime": ("Runtime",),
     "client.worker": ("FlowWorker",),
     "errors": (
-        "CheckpointError", "ConfigurationError", "ConnectError", "ExecutionError", "InternalError", "JobCancelledError",
-        "JobFailedError", "JobTimeoutError", "LimitExceededError", "NoProgressError", "RoutiluxError", "SerializationError",
-        "SlotHandlerError", "StateError", "ValidationError", "WorkerLostError",
+        "CheckpointDamagedError", "CheckpointError", "CheckpointVersionError", "ConfigurationError", "ConnectError",
+        "ExecutionError", "FencedError", "InternalError", "JobCancelledError", "JobFailedError", "JobTimeoutError",
+        "LimitExceededError", "NoProgressError", "RoutiluxError", "SerializationError", "SlotHandlerError", "StateError",
+        "StoreError", "ValidationError", "WorkerLostError",
     ),
     "flow.activation": ("SlotView", "all_ready", "batch", "every", "immediate"),
     "flow.context": ("JobContext", "current_job"),

@@ -17,6 +17,10 @@
     ├── SerializationError        a value cannot travel between processes
     ├── ValidationError           a payload does not fit the routine that received it
     ├── CheckpointError           stored state cannot be written or trusted
+    │   ├── StoreError            the store failed; nothing is lost, and the same call may be made again
+    │   ├── FencedError           another process has taken over; this one must stop
+    │   ├── CheckpointDamagedError    stored bytes are not what was written; `.file`, `.offset` and `.intact` say where
+    │   └── CheckpointVersionError    written in a format that this version does not know
     └── InternalError             a rule of the engine was broken; carries the engine's story
 
 The class docstring is the default message. Every error pickles: it has one positional argument, the message, and keeps
@@ -126,6 +130,32 @@ class ValidationError(RoutiluxError):
 
 class CheckpointError(RoutiluxError):
     """Stored state cannot be written or trusted."""
+
+
+class StoreError(CheckpointError):
+    """The store failed. Nothing is lost; the same call may be made again."""
+
+
+class FencedError(CheckpointError):
+    """Another process has taken over what this one was writing."""
+
+    #: The epoch of this writer, and the one that took over.
+    epoch: int = 0
+    newer: int = 0
+
+
+class CheckpointDamagedError(CheckpointError):
+    """Stored bytes are not what was written."""
+
+    file: str = ""
+    #: Where in the file, in bytes.
+    offset: int = 0
+    #: Number of the last record before the damage that can be trusted.
+    intact: int = 0
+
+
+class CheckpointVersionError(CheckpointError):
+    """It was written in a format that this version does not know."""
 
 
 class InternalError(RoutiluxError):

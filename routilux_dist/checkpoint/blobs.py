@@ -1,0 +1,64 @@
+"""Blobs: large bytes out of line, named by their digest."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable
+
+from routilux_dist.checkpoint.stores import Store
+from routilux_dist.errors import CheckpointDamagedError, CheckpointError
+
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+
+
+class Blobs:
+    """Blobs of a run. The digest is BLAKE2b of 32 bytes: whoever trusts the digest can trust the bytes."""
+
+    def __init__(self, store: Store, run: str) -> None:
+        self._store, self._folder = store, f"{run}/blobs"
+        #: Digests that this process has stored.
+        self._stored: set[str] = set()
+
+    def put(self, data: bytes) -> str:
+        """Store bytes durably; return their digest."""
+        digest = hashlib.blake2b(data, digest_size=32).hexdigest()
+        if digest not in self._stored:
+            # Written again even if a file of this name exists: it may be the remains of a crash.
+            self._store.replace(self._path(digest), data)
+            self._stored.add(digest)
+        return digest
+
+    def get(self, digest: str) -> bytes:
+        """Return the bytes of a digest.
+
+        Raises:
+            CheckpointError: It is no digest.
+            CheckpointDamagedError: They are missing, or are not what was stored.
+        """
+        path = self._path(digest)
+        data = self._store.read(path)
+        if data is None:
+            raise CheckpointDamagedError(f"{path} is missing", file=path)
+        if hashlib.blake2b(data, digest_size=32).hexdigest() != digest:
+            raise CheckpointDamagedError(f"{path} is not what was stored", file=path)
+        return data
+
+    def retain(self, digests: Iterable[str]) -> int:
+        """Delete all others; return how many."""
+        wanted = set(digests)
+        for digest in wanted:
+            self._path(digest)
+        deleted = 0
+        for shelf in self._store.list(self._folder):
+            for name in self._store.list(f"{self._folder}/{shelf}"):
+                if name not in wanted:
+                    self._stored.discard(name)
+                    self._store.delete(f"{self._folder}/{shelf}/{name}")
+                    deleted += 1
+        return deleted
+
+    def _path(self, digest: str) -> str:
+        if not _DIGEST.fullmatch(digest):
+            raise CheckpointError(f"{digest!r} is no digest of a blob: 64 hexadecimal digits")
+        return f"{self._folder}/{digest[:2]}/{digest}"

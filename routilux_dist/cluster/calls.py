@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import threading
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import ray
 
 from routilux_dist.cluster import bodies
 from routilux_dist.cluster.turns import Turns
+from routilux_dist.plan.plan import GroupKind
 from routilux_dist.wire.block import Packed
 from routilux_dist.wire.slices import Receipt, Slice
 from routilux_workers import entry
 from routilux_workers.entry import Shipment
 from routilux_workers.host import Host
+
+T = TypeVar("T")
 
 #: What a slice's call returns: the receipt, and the bodies that are too large to travel with it.
 Result = tuple[Receipt, "list[Packed] | None"]
@@ -27,15 +32,40 @@ _interrupted = threading.Event()
 
 def _is_cancelled(job: str) -> bool:
     """Whether the slice that runs here was cancelled; that happens only when all its jobs have ended."""
-    return _interrupted.is_set() or bool(ray.get_runtime_context().is_canceled())
+    if _interrupted.is_set():
+        return True
+    # Ray knows its own thread only. Where user code runs in another one, that thread looks.
+    return threading.current_thread() is threading.main_thread() and bool(ray.get_runtime_context().is_canceled())
 
 
-def _run(host: Host, work: Slice, arguments: tuple[Any, ...], inline_bytes: int) -> Result:
-    receipt = host.run(bodies.resolve(work, arguments))
-    return receipt, bodies.detach(receipt, inline_bytes)
+#: The thread of tasks whose routines have time-outs, once there was one, and how many calls it had.
+_turns: Turns | None = None
+_turn = 0
 
 
-def run_slice(running: str, shipment: list[Any], work: Slice, inline_bytes: int, *arguments: Any) -> Result:
+def _run_apart(host: Host, work: Slice) -> Receipt:
+    """Run a slice in another thread than this one, which can answer if it is stuck; the process ends then."""
+    global _turns, _turn
+    _turns = _turns if _turns is not None else Turns()
+    host.when_stuck(_turns.answer)
+    _turn += 1
+    receipt = _turns.call(_turn - 1, lambda: host.run(work))
+    assert receipt is not None, "nothing is dropped here"
+    if receipt.retire:
+        global _stuck
+        _stuck = True
+        threading.Timer(END_SECONDS, os._exit, (0,)).start()
+    return receipt
+
+
+#: Whether a thread of this process is stuck, and how long its last answer has to get away.
+_stuck = False
+END_SECONDS = 0.5
+
+
+def run_slice(
+    running: str, shipment: list[Any], work: Slice, inline_bytes: int, *arguments: Any
+) -> tuple[Receipt | None, list[Packed] | None]:
     """Run a slice of stateless routines that ask for resources, in whichever process Ray chose.
 
     Args:
@@ -44,7 +74,12 @@ def run_slice(running: str, shipment: list[Any], work: Slice, inline_bytes: int,
         work: The slice.
         inline_bytes: Bodies above this size are returned apart.
         *arguments: What the slice's stored bodies are taken from.
+
+    Returns:
+        None and None if it was not begun, because the process is about to end.
     """
+    if _stuck:
+        return None, None
     _interrupted.clear()
     # Ray cancels a task by interrupting it. User code shall see `current_job().cancelled` and end in good order; one that does
     # not look is ended with its process.
@@ -53,7 +88,9 @@ def run_slice(running: str, shipment: list[Any], work: Slice, inline_bytes: int,
         host = entry.task_host(running, lambda: ray.get(shipment[0]), work.group, _is_cancelled)
     except Exception as exc:  # a routine cannot be built here: the job has to hear why
         return entry.refuse(work, exc), None
-    return _run(host, work, arguments, inline_bytes)
+    work = bodies.resolve(work, arguments)
+    receipt = _run_apart(host, work) if host.limited else host.run(work)
+    return receipt, bodies.detach(receipt, inline_bytes)
 
 
 #: Seconds after which a thread that waits gets its turn while user code computes: what waits is a slice to be unpacked, or a
@@ -104,6 +141,7 @@ class CrewMember:
             host = entry.task_host(running, lambda: self._known[running], work.group, self._is_cancelled)
         except Exception as exc:  # a routine cannot be built here: the job has to hear why
             return entry.refuse(work, exc)
+        host.when_stuck(self._turns.answer)
         return host.run(work)
 
     def _is_cancelled(self, job: str) -> bool:
@@ -131,40 +169,66 @@ class CrewMember:
 
 
 class HostActor:
-    """A process that serves one group: a home of stateful routines, or a member of an actor pool."""
+    """A process that serves one group: a home of stateful routines, or a member of an actor pool.
+
+    User code of a home runs in the main thread. That of a pool runs in a thread of its own, so that the process can answer when
+    it is stuck: without state, nothing is lost with it.
+    """
 
     def __init__(self, shipment: Shipment, group: int, partition: int, label: str) -> None:
         self._label = label
         self._place = (shipment, group, partition)
+        self._turns = Turns() if shipment.plan.groups[group].kind is GroupKind.ACTORS else None
+        self._turn = 0
         self._host: Host | None = None
         self._broken: Exception | None = None
-        self._build()
+        self._do(self._build)
+
+    def _do(self, function: Callable[[], T], look: Callable[[], object] | None = None) -> T:
+        if self._turns is None:
+            return function()
+        self._turn += 1
+        return self._turns.call(self._turn - 1, function, look)  # type: ignore[return-value] # nothing is dropped here
+
+    def _look(self) -> None:
+        assert self._turns is not None
+        self._turns.stopping = self._turns.stopping or _is_cancelled("")
+
+    def _is_cancelled(self, job: str) -> bool:
+        return _is_cancelled(job) if self._turns is None else self._turns.stopping
 
     def _build(self) -> None:
         self._broken = None
         try:
-            self._host = entry.open_host(*self._place, _is_cancelled)
+            self._host = entry.open_host(*self._place, self._is_cancelled)
         except Exception as exc:  # a routine cannot be built here: the job has to hear why
             self._broken = exc
+            return
+        if self._turns is not None:
+            self._host.when_stuck(self._turns.answer)
 
     def run(self, work: Slice, inline_bytes: int, *arguments: Any) -> Result:
         """Run a slice."""
+        receipt = self._do(lambda: self._run(bodies.resolve(work, arguments)), self._look)
+        return receipt, bodies.detach(receipt, inline_bytes)
+
+    def _run(self, work: Slice) -> Receipt:
         if self._host is None and self._broken is None:
             self._build()
         if self._host is None:
             assert self._broken is not None
             reason, self._broken = self._broken, None
-            return entry.refuse(work, reason), None
-        result = _run(self._host, work, arguments, inline_bytes)
+            return entry.refuse(work, reason)
+        receipt = self._host.run(work)
         if self._host.broken is not None:  # its open() failed: the job has heard of it, the next slice tries again
             self._host.close()
             self._host = None
-        return result
+        return receipt
 
     def close(self) -> None:
         """Run `close()` of the routines."""
         if self._host is not None:
-            self._host.close()
+            self._do(self._host.close)
 
     def __repr__(self) -> str:
         return f"Host({self._label})"

@@ -146,6 +146,8 @@ class Coordinator:
                 return
             bodies.point(receipt, stored_ref)
             event = SliceFinished(receipt)
+            if receipt.retire:
+                self._workplaces.retire(work.id)
         self._refs.pop(work.id, None)
         self._workplaces.done(work.id, self._clock.monotonic(), well=isinstance(event, SliceFinished))
         self._feed(event)

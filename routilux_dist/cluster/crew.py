@@ -213,6 +213,11 @@ class Share:
         self._crew.lose(member, errand if alone else next(iter(member.out.values())))
         return member.suspect is not errand
 
+    def retire(self, slice_id: int) -> None:
+        """End the member that has run a slice; what waits there has no part in that."""
+        errand = self._out[slice_id]
+        self._crew.lose(errand.member, errand)
+
     def close(self) -> list[Any]:
         """Have the members close the flow's routines; return what to wait for."""
         self._crew.shares.pop(self._running, None)

@@ -8,6 +8,9 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
+#: Seconds between two looks of a caller that has something else to look at.
+LOOK_SECONDS = 0.05
+
 
 class _Call(Generic[T]):
     """A call that waits for its turn, and what became of it."""
@@ -32,6 +35,7 @@ class Turns:
         self._bell = threading.Condition(threading.Lock())
         #: Number of the call that runs, or that is begun next; whether it runs.
         self._turn, self._running = 0, False
+        self._present: _Call[object] | None = None
         self._waiting: dict[int, _Call[object]] = {}
         #: Numbers that will not be begun.
         self._dropped: set[int] = set()
@@ -39,18 +43,34 @@ class Turns:
         self.stopping = False
         threading.Thread(target=self._serve, name="routilux-crew", daemon=True).start()
 
-    def call(self, number: int, function: Callable[[], T]) -> T | None:
-        """Wait for the turn of a number, have a function called, and return its result; None if it was dropped."""
+    def call(self, number: int, function: Callable[[], T], look: Callable[[], object] | None = None) -> T | None:
+        """Wait for the turn of a number, have a function called, and return its result; None if it was dropped.
+
+        Args:
+            number: Its number.
+            function: Called in the one thread.
+            look: Called now and then while this waits.
+        """
         call = _Call(function)
         with self._bell:
             if number in self._dropped or number < self._turn:
                 return None
             self._waiting[number] = call  # type: ignore[assignment]
             self._bell.notify()
-        call.done.acquire()
+        while not call.done.acquire(timeout=-1 if look is None else LOOK_SECONDS):
+            if look is not None:
+                look()
         if call.error is not None:
             raise call.error
         return call.result
+
+    def answer(self, result: object) -> None:
+        """Answer for the call that runs: it will never return. Nothing is begun after it; the process has to end."""
+        with self._bell:
+            call = self._present
+        assert call is not None, "only a call that runs can be answered for"
+        call.result = result
+        call.done.release()
 
     def drop(self, number: int, stop: bool = False) -> None:
         """Do not begin a call; with `stop`, ask it to end if it runs already."""
@@ -84,6 +104,6 @@ class Turns:
                     self._turn += 1
                 call = self._waiting.pop(self._turn, None)
                 if call is not None:
-                    self._running = True
+                    self._running, self._present = True, call
                     return call
                 self._bell.wait()

@@ -32,8 +32,10 @@ class Workplaces:
         #: (group, number) -> actor; the number is the partition, or the place in the pool.
         self._actors: dict[tuple[int, int], Any] = {}
         self._load: dict[tuple[int, int], int] = {}
-        #: Slice -> the actor that runs it.
-        self._at: dict[int, tuple[int, int]] = {}
+        #: Slice -> the place and the actor that it was sent to.
+        self._at: dict[int, tuple[tuple[int, int], Any]] = {}
+        #: Slices that had no part in the end of their actor.
+        self._innocent: set[int] = set()
 
     def _task(self, group: GroupPlan) -> Any:
         options = resources.call_options(group, self._workers, self._cpus)
@@ -53,9 +55,10 @@ class Workplaces:
             assert self._share is not None
             return self._share.send(work.id, sent, self._inline, *arguments)  # type: ignore[no-any-return]
         place = self._place(self._plan.groups[work.group], work.partition)
-        self._at[work.id] = place
+        actor = self._actor(place)
+        self._at[work.id] = place, actor
         self._load[place] = self._load.get(place, 0) + 1
-        method = self._actor(place).run.options(num_returns=2)
+        method = actor.run.options(num_returns=2)
         return method.remote(sent, self._inline, *arguments)  # type: ignore[no-any-return]
 
     def _place(self, group: GroupPlan, partition: int) -> tuple[int, int]:
@@ -79,9 +82,10 @@ class Workplaces:
         """A slice is no longer out; return whether somebody still wants it."""
         if self._share is not None and slice_id in self._share:
             return self._share.done(slice_id, now, well)
-        place = self._at.pop(slice_id, None)
-        if place is not None:
-            self._load[place] -= 1
+        at = self._at.pop(slice_id, None)
+        if at is not None:
+            self._load[at[0]] -= 1
+        self._innocent.discard(slice_id)
         return True
 
     def rebalance(self) -> None:
@@ -94,7 +98,7 @@ class Workplaces:
         if self._share is not None and slice_id in self._share:
             self._share.stop(slice_id, force)
         elif force and slice_id in self._at:
-            self.died(slice_id, alone=False)
+            self.retire(slice_id)
         else:
             ray.cancel(receipt, force=force)
 
@@ -110,12 +114,24 @@ class Workplaces:
         """
         if self._share is not None and slice_id in self._share:
             return self._share.died(slice_id, alone)
-        place = self._at.get(slice_id)
-        if place is not None:
-            actor = self._actors.pop(place, None)
-            if actor is not None:
+        self._end(slice_id)
+        return slice_id in self._innocent
+
+    def retire(self, slice_id: int) -> None:
+        """End the process that has a slice; what else waits for it there has no part in that."""
+        if self._share is not None and slice_id in self._share:
+            self._share.retire(slice_id)
+        elif slice_id in self._at:
+            actor = self._at[slice_id][1]
+            self._innocent.update(other for other, (_, its) in self._at.items() if its is actor)
+            self._end(slice_id)
+
+    def _end(self, slice_id: int) -> None:
+        if slice_id in self._at:
+            place, actor = self._at[slice_id]
+            if place in self._actors and self._actors[place] is actor:  # and not its successor
+                del self._actors[place]
                 ray.kill(actor)  # after any doubt: it must not go on with the old state
-        return False
 
     def close(self) -> list[Any]:
         """Have all routines closed; return references to wait for."""

@@ -101,8 +101,12 @@ def discard(machine: Machine, job: Job) -> None:
         machine.crashes.pop(number, None)
     job.sleeping.clear()
     for slice_id, flight in machine.flights.items():
-        mine = flight.jobs.get(job.id) is job
-        if mine and not any(other.alive and other is not job for other in flight.jobs.values()):
+        if flight.jobs.get(job.id) is not job:
+            continue
+        if any(other.alive and other is not job for other in flight.jobs.values()):
+            # Others are served there: only if it goes on for long does its process end, and they begin anew.
+            machine.order(SetTimer(("abort", slice_id), machine.now + GRACE_SECONDS))
+        else:
             abort(machine, slice_id, force=False)
 
 

@@ -123,6 +123,7 @@ class Receipt:
         seconds: Wall time of the whole slice.
         overhead: Seconds of it that went into copies of state, whatever the number of messages.
         pid: Process that ran it.
+        retire: Whether the process cannot be used again: a thread of it is stuck.
     """
 
     slice_id: int
@@ -146,6 +147,7 @@ class Receipt:
     seconds: float = 0.0
     overhead: float = 0.0
     pid: int = 0
+    retire: bool = False
 
     def tally(self, job: str) -> Tally:
         """Return the counts of a job."""

@@ -23,11 +23,13 @@ from routilux_workers import blame
 from routilux_workers.activity import Activity
 from routilux_workers.outbox import numbers_of
 from routilux_workers.steps import emit_returned
+from routilux_workers.timing import GRACE
+from routilux_workers.waiting import timely
 
 if TYPE_CHECKING:
     from routilux_workers.host import Host
     from routilux_workers.outbox import Outbox
-    from routilux_workers.steps import Step
+    from routilux_workers.steps import Message, Step
 
 #: Once everything is begun and something has ended, a slice goes on for this part of its budget at most, so that what has
 #: ended is committed and what came meanwhile is begun.
@@ -44,6 +46,8 @@ class Errand:
         mark: Its place in a stream, or None.
         key: Its idempotency key.
         sent: What its activations emitted to other places.
+        at: The message that is being served; what it led to before and what was not served yet is on the `stack`.
+        first: Whether that is the message that it began with.
         dropped: Whether nobody wants it any more.
     """
 
@@ -56,7 +60,27 @@ class Errand:
     started: float
     task: asyncio.Task[None] | None = None
     sent: list[tuple[Outbox, Any, int]] = field(default_factory=list)
+    at: Message = field(init=False)
+    stack: list[Message] = field(default_factory=list)
+    first: bool = True
     dropped: bool = False
+
+    def count(self, host: Host) -> None:
+        """Count the message that was served."""
+        tally = self.activity.receipt.tally(self.block.job)
+        tally.done += 1 - host.postponed
+        tally.emitted += not self.first
+        host.postponed = 0
+        self.first = False
+
+    def as_block(self, host: Host) -> Block:
+        """Return its message as a block of its own.
+
+        Raises:
+            SerializationError: Its routine has put something into it that cannot travel.
+        """
+        nbytes, body = host.packer.body([self.payload], None if self.mark is None else [self.mark])
+        return self.block._replace(rows=1, nbytes=nbytes, entry=False, origin=self.key, body=body, part=None)
 
     def drop(self) -> None:
         """Cancel it; whatever it still does has no effect."""
@@ -105,9 +129,11 @@ class Errands:
     def __init__(self, host: Host) -> None:
         self._host = host
         #: Errands that are not booked, in the order of their beginning.
-        self._running: dict[Errand, None] = {}
+        self.running: dict[Errand, None] = {}
         #: Those of them whose task has ended.
-        self._ended: list[Errand] = []
+        self.ended: list[Errand] = []
+        #: What the slice has not begun.
+        self.source = Source([])
         #: Set when there is something to do for the slice that runs.
         self._news = asyncio.Event()
         #: Cancelled tasks that have not ended: the loop itself holds on to its tasks weakly.
@@ -119,22 +145,22 @@ class Errands:
 
     def drop_all(self) -> None:
         """Cancel everything."""
-        for errand in list(self._running):
+        for errand in list(self.running):
             self._drop(errand)
 
     async def _run(self) -> None:
         host, loop = self._host, asyncio.get_running_loop()
-        source = Source(self._take_up())
+        source = self.source = Source(self._take_up())
         budget, most = host.slice.budget, host.group.max_concurrency
         linger = host.deadline - (1 - LINGER) * budget
         alarms = [loop.call_later(seconds, self._news.set) for seconds in (LINGER * budget, budget)]
         while True:
-            booked = self._book()
+            booked = self.book()
             more = True
-            while more and len(self._running) < most and (not self._running or perf_counter() < host.deadline):
+            while more and len(self.running) < most and (not self.running or perf_counter() < host.deadline):
                 more = self._begin(source)
             now = perf_counter()
-            if not self._running or now >= host.deadline or (booked and not more and now >= linger):
+            if not self.running or now >= host.deadline or (booked and not more and now >= linger):
                 break
             self._news.clear()
             await self._news.wait()
@@ -146,8 +172,8 @@ class Errands:
     def _take_up(self) -> list[tuple[int, Block]]:
         """Cancel what the slice does not name; return the blocks that have to be begun."""
         work, receipt = self._host.slice, self._host.receipt
-        by_id = {errand.block_id: errand for errand in self._running if errand.block_id is not None}
-        by_key = {errand.key: errand for errand in self._running if errand.block_id is None}
+        by_id = {errand.block_id: errand for errand in self.running if errand.block_id is not None}
+        by_key = {errand.key: errand for errand in self.running if errand.block_id is None}
         wanted: set[Errand] = set()
         for number in work.running:
             if number in by_id:
@@ -162,7 +188,7 @@ class Errands:
             else:
                 errand.block_id, errand.block = number, block
                 wanted.add(errand)
-        for errand in [e for e in self._running if e not in wanted]:
+        for errand in [e for e in self.running if e not in wanted]:
             self._drop(errand)
         return new
 
@@ -182,31 +208,31 @@ class Errands:
         errand = Errand(alone, block, payloads[row], mark, activity.idempotency_key, activity, perf_counter())
         errand.task = asyncio.ensure_future(_tree(host, errand))
         errand.task.add_done_callback(lambda task: self._end(errand))
-        self._running[errand] = None
+        self.running[errand] = None
         return True
 
     def _end(self, errand: Errand) -> None:
         if not errand.dropped:
-            self._ended.append(errand)
+            self.ended.append(errand)
             self._news.set()
 
     def _drop(self, errand: Errand) -> None:
-        del self._running[errand]
+        del self.running[errand]
         errand.drop()
         if errand.task is not None:
             self._leaving.add(errand.task)
             errand.task.add_done_callback(self._leaving.discard)
 
-    def _book(self) -> bool:
+    def book(self) -> bool:
         """Put the effects of what has ended into the slice's receipt; return whether the receipt holds any."""
         host = self._host
-        for errand in self._ended:
+        for errand in self.ended:
             if errand.dropped:  # its job was stopped meanwhile
                 continue
-            del self._running[errand]
+            del self.running[errand]
             block, activity = errand.block, errand.activity
-            assert errand.task is not None
-            errand.task.result()  # a fault of the engine
+            if errand.task is not None and errand.task.done():
+                errand.task.result()  # a fault of the engine
             for outbox, payload, depth in errand.sent:
                 outbox.add(activity, payload, depth)
             if errand.mark is not None:
@@ -216,27 +242,24 @@ class Errands:
             host.receipt.costs[block.port] = (before[0] + 1, before[1] + seconds)
             _merge(host.receipt, activity.receipt)
             if block.job in host.receipt.stopped:
-                for other in [e for e in self._running if e.block.job == block.job]:
+                for other in [e for e in self.running if e.block.job == block.job]:
                     self._drop(other)
-        self._ended.clear()
+        self.ended.clear()
         return bool(host.receipt.tallies)
 
     async def _carry(self) -> None:
         """Say what goes on after this slice."""
         host, receipt = self._host, self._host.receipt
-        for errand in list(self._running):
+        for errand in list(self.running):
             if errand.block_id is not None:
                 receipt.running.append(errand.block_id)
                 continue
-            block = errand.block
             try:
-                nbytes, body = host.packer.body([errand.payload], None if errand.mark is None else [errand.mark])
-            except SerializationError:  # its routine has put something into it that cannot travel: it has to end here
+                receipt.carried.append(errand.as_block(host))
+            except SerializationError:  # it has to end here
                 assert errand.task is not None
                 await asyncio.wait({errand.task})
-                continue
-            receipt.carried.append(block._replace(rows=1, nbytes=nbytes, entry=False, origin=errand.key, body=body))
-        self._book()
+        self.book()
 
 
 def _merge(into: Receipt, one: Receipt) -> None:
@@ -272,11 +295,11 @@ async def _tree(host: Host, errand: Errand) -> None:
     """Run a message and all that follows from it in this host, one after another."""
     activity, block = errand.activity, errand.block
     ACTIVITY.set(activity)  # the task has a context of its own
-    stack = [(host.wiring.steps[block.port], errand.payload, block.hops)]
+    stack = errand.stack
+    stack.append((host.wiring.steps[block.port], errand.payload, block.hops))
     tally = activity.receipt.tally(activity.job_id)
-    first = True
     while stack and not activity.receipt.stopped:
-        step, payload, hops = stack.pop()
+        step, payload, hops = errand.at = stack.pop()
         activity.step, activity.depth = step, hops + 1
         counts = tally.routines.setdefault(step.index, [0, 0])
         counts[0] += 1
@@ -291,10 +314,7 @@ async def _tree(host: Host, errand: Errand) -> None:
             blame.fail(host, activity, step, payload, hops, exc)
             counts[1] += step.errors - errors
             step.errors = 0
-        tally.done += 1 - host.postponed
-        tally.emitted += not first
-        host.postponed = 0
-        first = False
+        errand.count(host)
         if activity.writes or activity.traces:
             activity.commit_data()
         errand.sent += activity.boxed
@@ -310,21 +330,28 @@ async def _activation(host: Host, activity: Activity, step: Step, payload: Any) 
     if inspect.isasyncgen(result):
         result = _emit_each(activity, step, host.routines[step.routine_id], result)
     if inspect.isawaitable(result):
-        result = await _in_time(result, step)
+        result = await _in_time(host, activity, step, result)
     if result is not None:
         emit_returned(activity, step, host.routines[step.routine_id], result)
 
 
-async def _in_time(awaitable: Any, step: Step) -> Any:
-    """Await; cancel what takes longer than the routine's timeout."""
+async def _in_time(host: Host, activity: Activity, step: Step, awaitable: Any) -> Any:
+    """Await; cancel what takes longer than the routine's timeout, until it ends."""
     if step.timeout is None:
         return await awaitable
-    task = asyncio.ensure_future(awaitable)
-    done, _ = await asyncio.wait({task}, timeout=step.timeout)
-    if done:
-        return task.result()
-    task.cancel()
-    await asyncio.wait({task})
+    steps = host.watchdog.steps(awaitable, step.timeout, step.routine_id, activity)
+    task = asyncio.ensure_future(timely(steps))
+    try:
+        done, _ = await asyncio.wait({task}, timeout=step.timeout)
+        if done:
+            return task.result()
+        while not done:
+            task.cancel()
+            done, _ = await asyncio.wait({task}, timeout=GRACE)
+    finally:  # whoever is cancelled here takes along what it waits for
+        task.cancel()
+    if not task.cancelled():
+        task.exception()  # it was seen
     raise TimeoutError(f"routine {step.routine_id!r} ran longer than its timeout of {step.timeout:g} s") from None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import inspect
 import os
+from collections import deque
 from collections.abc import Callable, Mapping
 from time import perf_counter
 from typing import Any
@@ -15,15 +16,16 @@ from routilux_dist.flow.handling import ErrorHandler
 from routilux_dist.flow.routine import Phase, Routine
 from routilux_dist.plan.plan import GroupKind, Plan, PortKind
 from routilux_dist.wire import codec
-from routilux_dist.wire.block import Block, Items
+from routilux_dist.wire.block import Block, Items, Rows
 from routilux_dist.wire.failure import Failure, Letter
 from routilux_dist.wire.slices import JobNote, Receipt, Slice
-from routilux_workers import faults, keeping, trees
+from routilux_workers import faults, keeping, stuck, trees
 from routilux_workers.activity import Activity
 from routilux_workers.errands import Errands
 from routilux_workers.outbox import Packer, Pile, numbers_of
 from routilux_workers.stateful import Redo
-from routilux_workers.steps import Step
+from routilux_workers.steps import Message, Step
+from routilux_workers.timing import Watchdog
 from routilux_workers.waiting import Loop
 from routilux_workers.wiring import Wiring
 
@@ -69,20 +71,37 @@ class Host:
         self.fifo = self.group.kind is GroupKind.SOLO
         self.max_hops: float = plan.limits.max_hops if plan.limits.max_hops is not None else float("inf")
         self.activity = Activity(plan.flow, is_cancelled)
-        self.loop = Loop()
+        self.watchdog = Watchdog()
+        self.loop = Loop(self.watchdog)
         self.packer = Packer(packed, block_bytes)
         self.clock = clock
         self.wiring = Wiring(
-            plan, routines, group, partition, partitions or {}, self.activity, self.loop, flow_handler, clock
+            plan,
+            routines,
+            group,
+            partition,
+            partitions or {},
+            self.activity,
+            self.loop,
+            self.watchdog,
+            flow_handler,
+            clock,
         )
         for stateful in self.wiring.stateful:
             stateful.track = stateful.track or keeps
         self.routines = {r: routines[r] for r in self.group.routines}
+        #: Whether some routine has a time-out.
+        self.limited = any(r._declared.options.timeout is not None for r in self.routines.values())
         #: Why the routines could not be opened, or None.
         self.broken: Failure | None = None
         self.receipt = Receipt(0, 0)
         self.slice: Slice
-        self.deadline = 0.0
+        self.started = self.deadline = 0.0
+        #: Where the slice is: the block, its rows, how many rows of the present job's earlier blocks were begun, and what the row
+        #: at hand has led to and has not run. For whoever has to give up on it, see `stuck`.
+        self.place = self.roots = 0
+        self.rows = Rows([])
+        self.queue: deque[Message] = deque()
         #: Steps that ran for the present job.
         self.touched: list[Step] = []
         #: Messages that did not run here for lack of time; those of the present job are counted.
@@ -111,13 +130,15 @@ class Host:
 
     def close(self) -> None:
         """Run `close()` of every routine; errors in one do not keep the others from closing."""
+        if self.receipt.retire:
+            return  # a thread is stuck in it
         if self.errands is not None:
             self.errands.drop_all()
         for routine in self.routines.values():
             routine._declared.phase = Phase.OPEN
             with contextlib.suppress(Exception):
                 self._finish(routine.close)
-        self.wiring.watchdog.close()
+        self.watchdog.close()
         self.loop.close()
 
     def _finish(self, call: Callable[[], Any]) -> None:
@@ -126,12 +147,21 @@ class Host:
         if inspect.isawaitable(result):
             self.loop.run(result)
 
+    def when_stuck(self, answer: Callable[[Receipt], None]) -> None:
+        """Have `answer` called with the receipt when a slice is stuck in code that no time-out can end.
+
+        It is called in another thread; `run` never returns, and the process has to be replaced. A host with state is left alone:
+        its state would be lost with the process, so the time-out takes effect when the code returns.
+        """
+        if self.group.kind in (GroupKind.TASKS, GroupKind.ACTORS):
+            self.watchdog.on_stuck = lambda call: answer(stuck.give_up(self, call))
+
     # ---- slices --------------------------------------------------------------------------------------------------
 
     def run(self, work: Slice) -> Receipt:
         """Run a slice to completion, or until its budget is spent. Never raises for what user code does."""
         token = ACTIVITY.set(self.activity)
-        started = self.clock()
+        started = self.started = self.clock()
         try:
             if work.state is not None:
                 keeping.load(self.wiring.stateful, work.state)
@@ -149,7 +179,7 @@ class Host:
                 self._run_all()
             for stateful in self.wiring.stateful:
                 stateful.careful = False
-            self._ship()
+            self.ship()
             if self.keeps:
                 self._keep()
         finally:
@@ -234,9 +264,8 @@ class Host:
         tally.emitted += ran - roots + self.spilled
         self.spilled = self.postponed = 0
 
-    def spill(self, step: Step, payload: Any, hops: int) -> None:
+    def spill(self, activity: Activity, step: Step, payload: Any, hops: int) -> None:
         """Give a message back that was emitted here and for which there is no time."""
-        activity = self.activity
         job = activity.job_id
         if step.control:
             self.repeat_ending(job)
@@ -284,7 +313,7 @@ class Host:
 
     # ---- shipping ------------------------------------------------------------------------------------------------
 
-    def _ship(self) -> None:
+    def ship(self) -> None:
         """Cut what leaves into blocks."""
         receipt = self.receipt
         for outbox in self.wiring.opened:

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 #: Event -> (steps of this host, outboxes) that receive it.
 Routes = dict[str, tuple[tuple["Step", ...], tuple["Outbox", ...]]]
 
+#: (step, payload, hops)
+Message = tuple["Step", Any, int]
+
 
 class Step:
     """One port of a routine of this host."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Set as AbstractSet
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from routilux_dist.wire import codec
 from routilux_dist.wire.block import Block
@@ -16,11 +16,7 @@ from routilux_workers.stateful import Redo
 
 if TYPE_CHECKING:
     from routilux_workers.host import Host
-    from routilux_workers.steps import Step
-
-#: (step, payload, hops)
-Message = tuple["Step", Any, int]
-
+    from routilux_workers.steps import Message
 
 #: Seconds of running that a queue gets per second that it took to line up.
 LINE_UP_FACTOR = 20.0
@@ -30,7 +26,7 @@ def run(host: Host) -> None:
     """Run the blocks of the host's slice, in order, until the budget is spent."""
     queued: deque[Message] = deque()
     started = host.clock()
-    job, roots = "", 0
+    job, host.roots = "", 0
     blocks = host.slice.blocks
     for place, (block_id, block) in enumerate(blocks):
         if place and host.clock() >= host.deadline and not queued:
@@ -38,8 +34,8 @@ def run(host: Host) -> None:
             break
         if block.job != job:
             if job:
-                host.settle_job(job, roots)
-            job, roots = block.job, 0
+                host.settle_job(job, host.roots)
+            job, host.roots = block.job, 0
         if job in host.receipt.stopped:
             continue
         host.activity.enter(block_id, block, host.note(job))
@@ -50,7 +46,7 @@ def run(host: Host) -> None:
             step = host.wiring.steps[block.port]
             rows = codec.rows_of(block).payloads
             queued.extend((step, payload, block.hops) for payload in rows)
-            roots += len(rows)
+            host.roots += len(rows)
             following = blocks[place + 1][1] if place + 1 < len(blocks) else None
             if following is None or following.entry or following.attempt > 1 or following.rows == 0:
                 # What a long queue costs to line up, and to give back, must not eat the time for running it.
@@ -58,17 +54,19 @@ def run(host: Host) -> None:
                 host.deadline = now + max(host.slice.budget, LINE_UP_FACTOR * (now - started))
                 _drain(host, queued, None)
         else:
-            roots += _run_block(host, block)
+            host.place = place
+            host.roots += _run_block(host, block)
     if job:
-        host.settle_job(job, roots)
+        host.settle_job(job, host.roots)
 
 
 def _run_block(host: Host, block: Block) -> int:
     """Run the rows of a block; return how many were begun."""
     activity, step = host.activity, host.wiring.steps[block.port]
-    payloads, items = codec.rows_of(block)
+    payloads, items = host.rows = codec.rows_of(block)
     started = host.clock()
     queue: deque[Message] = deque()
+    host.queue = queue
     hops, attempt = block.hops, block.attempt
     stopped = host.receipt.stopped
     row = 0
@@ -134,7 +132,7 @@ def _drain(host: Host, queue: deque[Message], first: Message | None) -> bool:  #
         if clock() >= deadline or activity.job_id in host.receipt.stopped:
             if activity.job_id not in host.receipt.stopped:
                 for left in queue if fifo else reversed(queue):
-                    host.spill(*left)
+                    host.spill(activity, *left)
             queue.clear()
             return True
         message = take()
@@ -147,7 +145,7 @@ def _sort_out(host: Host, queue: deque[Message], apart: AbstractSet[int]) -> Non
     together = host.activity.path is not None and any(message[0].port in apart for message in local)
     for message in local:
         if together or message[0].port in apart:
-            host.spill(*message)
+            host.spill(host.activity, *message)
         else:
             stay.append(message)
     queue.extend(reversed(stay))

@@ -8,11 +8,18 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+from routilux_workers.timing import Watchdog
+
 
 class Loop:
-    """An event loop that lives as long as its host, so that what `open()` made on it stays usable."""
+    """An event loop that lives as long as its host, so that what `open()` made on it stays usable.
 
-    def __init__(self) -> None:
+    Args:
+        watchdog: Ends code that does not let the loop keep the time.
+    """
+
+    def __init__(self, watchdog: Watchdog) -> None:
+        self._watchdog = watchdog
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def run(self, awaitable: Any, seconds: float | None = None, label: str = "") -> Any:
@@ -28,6 +35,8 @@ class Loop:
         """
         if self._loop is None:
             self._loop = asyncio.new_event_loop()
+        if seconds is not None:
+            awaitable = timely(self._watchdog.steps(awaitable, seconds, label))
         task = asyncio.ensure_future(awaitable, loop=self._loop)
         late = False
 
@@ -79,6 +88,11 @@ class Loop:
         self._loop.run_until_complete(self._loop.shutdown_asyncgens())
         self._loop.close()
         self._loop = None
+
+
+async def timely(steps: Any) -> Any:
+    """Return a coroutine of an awaitable: the loop makes tasks of coroutines."""
+    return await steps
 
 
 async def _collect(generator: Any) -> list[Any]:

@@ -32,6 +32,7 @@ class Wiring:
         partitions: Number of homes, by group index.
         activity: The host's activity; effects of steps go there.
         loop: Waits for async functions where they are served one by one.
+        watchdog: Ends calls that take longer than their routine may.
         flow_handler: What to do about errors of routines without a handler of their own.
         clock: Seconds that go on, for time-driven policies.
     """
@@ -45,14 +46,14 @@ class Wiring:
         partitions: Mapping[int, int],
         activity: Activity,
         loop: Loop,
+        watchdog: Watchdog,
         flow_handler: ErrorHandler | None,
         clock: Callable[[], float] = perf_counter,
     ) -> None:
-        self.plan, self.routines, self.activity, self.loop = plan, routines, activity, loop
+        self.plan, self.routines, self.activity, self.loop, self.watchdog = plan, routines, activity, loop, watchdog
         self.group, self.clock = plan.groups[group], clock
         self.partition, self.partitions = partition, partitions
         self.flow_handler = flow_handler
-        self.watchdog = Watchdog()
         self.steps: dict[int, Step] = {}
         self.stateful: list[StatefulRoutine] = []
         #: Finish or wake port -> (stateful routine, step that flushes, step that finishes).
@@ -124,7 +125,7 @@ class Wiring:
     ) -> Callable[[Any], Any]:
         """Wrap a step's call of a function so that it is over when it returns: async ones are waited for, time-outs are kept.
 
-        The loop keeps the time of async functions: an exception of the watchdog could hit the loop itself.
+        The loop keeps the time of async functions, and has the watchdog guard their steps.
         """
         timeout, label = routine._declared.options.timeout, routine._label
         if timeout is not None and not (function is not None and is_async(function)):

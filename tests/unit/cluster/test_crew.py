@@ -182,6 +182,16 @@ def test_of_the_slices_of_a_member_that_died_only_the_one_that_ran_is_suspect(ha
     assert [m.number for m in crew.members] == [2]
 
 
+def test_who_waits_behind_a_slice_that_is_stuck_has_no_part_in_it(hands: FakeHands) -> None:
+    crew, share = opened(hands, workers=1)
+    send(share, 1, 2)
+    share.retire(1)
+    assert hands.ended == [1]
+    assert not crew.members
+    share.done(1, 0.0, well=True)
+    assert share.died(2, alone=False)
+
+
 def test_a_slice_whose_own_call_failed_is_suspect_wherever_it_stood(hands: FakeHands) -> None:
     _, share = opened(hands, workers=1)
     send(share, 1, 2)

@@ -102,3 +102,19 @@ def test_only_the_running_call_is_asked_to_stop() -> None:
     assert first.result(PATIENCE) == "through"
     turns.drop(0, stop=True)
     assert turns.call(1, lambda: turns.stopping) is False
+
+
+def test_a_call_that_never_returns_is_answered_for() -> None:
+    turns, gate = Turns(), Gate()
+    stuck, after = call(turns, 0, gate), call(turns, 1, lambda: "after")
+    assert gate.began.wait(PATIENCE)
+    turns.answer("what it would have said")
+    assert stuck.result(PATIENCE) == "what it would have said"
+    assert not after.done()
+    gate.open.set()
+
+
+def test_who_waits_can_look_at_something_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("routilux_dist.cluster.turns.LOOK_SECONDS", 0.001)
+    gate = Gate()
+    assert Turns().call(0, gate, gate.open.set) == "through"

@@ -1,11 +1,10 @@
 from __future__ import annotations
 
-import threading
 import time
 
 import pytest
 
-from routilux_workers.timing import Watchdog, _Call, _TimeUp
+from routilux_workers.timing import Call, Watchdog, _TimeUp
 
 
 @pytest.fixture
@@ -55,13 +54,13 @@ def test_calls_that_end_just_in_time_are_never_hit_later(watchdog: Watchdog) -> 
 
 
 def test_a_strike_after_the_end_does_nothing() -> None:
-    call = _Call(0.0, threading.get_ident())
+    call = Call(0.0, 1.0, "r", None)
     call.ended = True
     call.strike()
     assert not call.striking
 
 
 def test_a_strike_arrives_in_its_thread() -> None:
-    call = _Call(0.0, threading.get_ident())
+    call = Call(0.0, 1.0, "r", None)
     with pytest.raises(_TimeUp):
         call.strike()

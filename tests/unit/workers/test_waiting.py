@@ -6,12 +6,13 @@ from types import GeneratorType
 
 import pytest
 
+from routilux_workers.timing import Watchdog
 from routilux_workers.waiting import Loop
 
 
 @pytest.fixture
 def loop() -> Iterator[Loop]:
-    made = Loop()
+    made = Loop(Watchdog())
     yield made
     made.close()
 
@@ -36,7 +37,7 @@ def test_an_async_generator_becomes_a_generator(loop: Loop) -> None:
 
 
 def test_the_loop_stays_the_same_and_what_runs_on_it_is_cancelled_at_the_end() -> None:
-    made, seen = Loop(), []
+    made, seen = Loop(Watchdog()), []
 
     async def background() -> None:
         try:

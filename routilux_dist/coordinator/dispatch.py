@@ -168,6 +168,8 @@ def _next_in_line(lane: Lane) -> list[Queued]:
     job = taken[0].block.job
     while not taken[0].block.entry and lane.order and lane.order[0] == job and not lanes.peek(lane).block.entry:
         taken.append(lanes.take(lane, rotate=False))
+    if lane.order and lane.order[0] == job:
+        lane.order.rotate(-1)  # the next job's turn, unless this one's tree does not end within the slice
     return taken
 
 

@@ -8,7 +8,8 @@ from typing import Any
 from routilux_dist.wire.block import Block
 from routilux_dist.wire.slices import Receipt
 
-#: What a timer is about: ("retry", block id), ("wake", job, port, partition), ("timeout", job), ("stall",), ("abort", slice).
+#: What a timer is about: ("retry", job, block id), ("hold", job, block id, group, partition), ("wake", job, port, partition),
+#: ("timeout", job), ("stall",), ("rest",), ("abort", slice).
 TimerKey = tuple[Any, ...]
 
 

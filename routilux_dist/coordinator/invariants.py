@@ -75,10 +75,10 @@ def counted(machine: Machine) -> list[str]:
 
 
 def served(machine: Machine) -> list[str]:
-    """A lane's order holds exactly the jobs with waiting blocks that are not paused, once each."""
+    """A lane's order holds exactly the jobs with waiting blocks that are not paused or held up, once each."""
     faults = []
     for lane in machine.lanes.values():
-        expected = {j for j in lane.queues if machine.jobs[j].status is not JobStatus.PAUSED}
+        expected = {j for j in lane.queues if machine.jobs[j].status is not JobStatus.PAUSED and j not in lane.held}
         if len(lane.order) != len(set(lane.order)) or set(lane.order) != expected:
             faults.append(f"lane {lane.group.name}/{lane.partition}: order {list(lane.order)} != {sorted(expected)}")
     return faults

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from routilux_dist.coordinator.state import Job, JobQueue, Lane, Queued
 from routilux_dist.ids import JobStatus
+from routilux_dist.plan.plan import GroupKind
 
 
 def put(lane: Lane, job: Job, queued: Queued, front: bool = False) -> None:
@@ -12,9 +13,13 @@ def put(lane: Lane, job: Job, queued: Queued, front: bool = False) -> None:
     if queue is None:
         queue = lane.queues[job.id] = JobQueue()
         job.lanes[lane.group.index, lane.partition] = None
-    if not queue and job.status is not JobStatus.PAUSED:
+    if not queue and job.status is not JobStatus.PAUSED and job.id not in lane.held:
         lane.order.append(job.id)
     block = queued.block
+    if lane.group.kind is GroupKind.SOLO and block.rows and not block.entry and job.id in lane.order:
+        # Jobs take turns between two messages from outside, not in the midst of what follows from one.
+        lane.order.remove(job.id)
+        lane.order.appendleft(job.id)
     side = queue.entry if block.entry else queue.inner
     side.appendleft(queued) if front else side.append(queued)
     lane.rows[block.port] = lane.rows.get(block.port, 0) + block.rows
@@ -45,6 +50,7 @@ def drop(lane: Lane, job: str) -> list[Queued]:
     queue = lane.queues.pop(job, None)
     if queue is None:
         return []
+    lane.held.pop(job, None)
     if job in lane.order:  # a paused job is not
         lane.order.remove(job)
     dropped = [*queue.inner, *queue.entry]
@@ -61,8 +67,21 @@ def park(lane: Lane, job: str) -> None:
 
 def unpark(lane: Lane, job: str) -> None:
     """Serve a parked job again."""
-    if job in lane.queues and job not in lane.order:
+    if job in lane.queues and job not in lane.order and job not in lane.held:
         lane.order.append(job)
+
+
+def hold(lane: Lane, job: Job, number: int) -> None:
+    """Do not serve a job until its first block is due."""
+    lane.held[job.id] = number
+    park(lane, job.id)
+
+
+def release(lane: Lane, job: Job) -> None:
+    """Serve a job again whose first block is due."""
+    del lane.held[job.id]
+    if job.status is not JobStatus.PAUSED:
+        unpark(lane, job.id)
 
 
 def waiting(lane: Lane) -> int:

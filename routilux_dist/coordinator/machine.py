@@ -194,6 +194,8 @@ def _timer_fired(machine: Machine, event: TimerFired) -> None:
     kind, *about = event.key
     if kind == "retry":
         posting.wake_retry(machine, *about)
+    elif kind == "hold":
+        posting.release(machine, *about)
     elif kind == "wake":
         posting.wake_routine(machine, *about)
     elif kind == "timeout":

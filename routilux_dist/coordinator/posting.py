@@ -8,6 +8,7 @@ from routilux_dist.coordinator import ending, lanes
 from routilux_dist.coordinator.commands import Refuse, SetDoor, SetTimer
 from routilux_dist.coordinator.events import Posted
 from routilux_dist.coordinator.state import Job, Queued
+from routilux_dist.plan.plan import GroupKind
 from routilux_dist.wire.block import Block, Rows
 from routilux_dist.wire.failure import Failure, Letter
 
@@ -112,13 +113,20 @@ def enqueue(machine: Machine, job: Job, block: Block, number: int | None = None)
 
 
 def sleep(machine: Machine, job: Job, delay: float, block: Block, number: int | None = None) -> None:
-    """Keep messages until their next try is due."""
+    """Keep messages until their next try is due. In a sequential flow they keep their place, and what is behind them waits."""
     number = machine.number("block") if number is None else number
-    if delay <= 0:
+    lane = machine.lane(block.port, block.partition)
+    if delay <= 0 and lane.group.kind is not GroupKind.SOLO:
         enqueue(machine, job, block, number)
         return
     job.blocks += 1
     job.pending += block.rows
+    if lane.group.kind is GroupKind.SOLO:
+        lanes.put(lane, job, Queued(number, block), front=True)
+        if delay > 0:
+            lanes.hold(lane, job, number)
+            machine.order(SetTimer(("hold", job.id, number, lane.group.index, lane.partition), machine.now + delay))
+        return
     job.sleeping[number] = block
     machine.order(SetTimer(("retry", job.id, number), machine.now + delay))
 
@@ -132,6 +140,14 @@ def wake_retry(machine: Machine, job_id: str, number: int) -> None:
     job.blocks -= 1
     job.pending -= block.rows
     enqueue(machine, job, block, number)
+
+
+def release(machine: Machine, job_id: str, number: int, *place: int) -> None:
+    """The next try of the message is due that a sequential job waits for."""
+    job = machine.jobs.get(job_id)
+    lane = machine.lanes[place[0], place[1]]
+    if job is not None and lane.held.get(job_id) == number:
+        lanes.release(lane, job)
 
 
 def wake_routine(machine: Machine, job_id: str, port: int, partition: int) -> None:

@@ -61,6 +61,8 @@ class Lane:
     queues: dict[str, JobQueue] = field(default_factory=dict)
     #: Jobs with waiting blocks, each once; the first is served next.
     order: deque[str] = field(default_factory=deque)
+    #: Jobs that wait for a message to be tried again, which keeps its place: job -> its block.
+    held: dict[str, int] = field(default_factory=dict)
     #: Messages waiting by port, for estimating work.
     rows: dict[int, int] = field(default_factory=dict)
     flying: int = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -128,3 +129,40 @@ def test_jobs_of_one_flow_run_at_once(runtime: rd.Runtime, tmp_path: Path) -> No
 def test_an_unknown_mode_is_refused() -> None:
     with pytest.raises(rd.ConfigurationError, match=r"parallel.*distributed.*concurrent.*sequential"):
         rd.Flow("odd", execution_mode="parallel")
+
+
+class Stubborn(rd.Routine):
+    """Notes each try; "slow" ones need two."""
+
+    def setup(self) -> None:
+        self.add_slot("input")
+        self.add_event("output")
+
+    def logic(self, x: str) -> None:
+        rd.current_job().trace(x)
+        if x.startswith("slow") and rd.current_job().attempt == 1:
+            raise ConnectionError(x)
+        self.emit("output", x)
+
+
+def test_sequential_messages_wait_for_one_that_is_tried_again(runtime: rd.Runtime) -> None:
+    """As in a program that tries again and then goes on."""
+    flow = build({"each": each, "work": Stubborn(), "after": str}, "each -> work -> after", execution_mode="sequential")
+    flow.set_error_handler(rd.ErrorHandler(rd.ErrorStrategy.RETRY, max_retries=1, retry_delay=0.05))
+    names = ["a", "slow b", "c", "slow d", "e"]
+    assert completed(runtime, flow, names).result(timeout=60) == {"after.output": names}
+
+
+def test_sequential_streams_deliver_while_they_run(runtime: rd.Runtime) -> None:
+    """Trees that take longer than a slice keep their items."""
+    flow = build({"a": nap, "b": nap, "c": nap}, "a -> b -> c", execution_mode="sequential")
+    results = flow.map(range(4), runtime=runtime, on_error="collect")
+    assert [r if isinstance(r, int) else f"error at {r.item}" for r in results] == [0, 1, "error at 2", 3]
+
+
+@rd.routine
+def nap(x):
+    time.sleep(0.04)
+    if x == 2:
+        raise ValueError("two")
+    return x

@@ -87,7 +87,10 @@ class Activity:
         self.ordinal = self.sequence = 0
         if items is None:
             return
-        mark = items + row if isinstance(items, int) else items[row]
+        self.place(items + row if isinstance(items, int) else items[row])
+
+    def place(self, mark: Mark) -> None:
+        """Take a place in a stream."""
         if isinstance(mark, tuple):
             self.item, self.path = mark[0], mark
         else:

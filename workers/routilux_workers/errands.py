@@ -11,7 +11,6 @@ import asyncio
 import inspect
 from collections import deque
 from dataclasses import dataclass, field
-from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from routilux_dist.errors import SerializationError
@@ -153,14 +152,17 @@ class Errands:
         source = self.source = Source(self._take_up())
         budget, most = host.slice.budget, host.group.max_concurrency
         linger = host.deadline - (1 - LINGER) * budget
-        alarms = [loop.call_later(seconds, self._news.set) for seconds in (LINGER * budget, budget)]
+        # Two clocks: the host's may stand still in a test, that of the loop never does.
+        rung: list[float] = []
+        alarms = [loop.call_later(seconds, self._ring, rung, seconds) for seconds in (LINGER * budget, budget)]
         while True:
             booked = self.book()
             more = True
-            while more and len(self.running) < most and (not self.running or perf_counter() < host.deadline):
+            while more and len(self.running) < most and (not self.running or not self._late(rung, 2, host.deadline)):
                 more = self._begin(source)
-            now = perf_counter()
-            if not self.running or now >= host.deadline or (booked and not more and now >= linger):
+            if not self.running or self._late(rung, 2, host.deadline):
+                break
+            if booked and not more and self._late(rung, 1, linger):
                 break
             self._news.clear()
             await self._news.wait()
@@ -168,6 +170,13 @@ class Errands:
             alarm.cancel()
         source.give_back(host)
         await self._carry()
+
+    def _ring(self, rung: list[float], seconds: float) -> None:
+        rung.append(seconds)
+        self._news.set()
+
+    def _late(self, rung: list[float], alarms: int, deadline: float) -> bool:
+        return len(rung) >= alarms or self._host.clock() >= deadline
 
     def _take_up(self) -> list[tuple[int, Block]]:
         """Cancel what the slice does not name; return the blocks that have to be begun."""
@@ -205,7 +214,7 @@ class Errands:
         activity.turn_to(row, items)
         mark = None if items is None else items + row if isinstance(items, int) else items[row]
         alone = number if block.rows == 1 else None
-        errand = Errand(alone, block, payloads[row], mark, activity.idempotency_key, activity, perf_counter())
+        errand = Errand(alone, block, payloads[row], mark, activity.idempotency_key, activity, host.clock())
         errand.task = asyncio.ensure_future(_tree(host, errand))
         errand.task.add_done_callback(lambda task: self._end(errand))
         self.running[errand] = None
@@ -237,7 +246,7 @@ class Errands:
                 outbox.add(activity, payload, depth)
             if errand.mark is not None:
                 host.receipt.items.setdefault(block.job, ([], [], []))[1].extend(numbers_of([errand.mark]))
-            seconds = (perf_counter() - errand.started) / host.group.max_concurrency
+            seconds = (host.clock() - errand.started) / host.group.max_concurrency
             before = host.receipt.costs.get(block.port, (0, 0.0))
             host.receipt.costs[block.port] = (before[0] + 1, before[1] + seconds)
             _merge(host.receipt, activity.receipt)

@@ -23,6 +23,7 @@ from routilux_workers import faults, keeping, stuck, trees
 from routilux_workers.activity import Activity
 from routilux_workers.errands import Errands
 from routilux_workers.outbox import Packer, Pile, numbers_of
+from routilux_workers.queues import Line
 from routilux_workers.stateful import Redo
 from routilux_workers.steps import Message, Step
 from routilux_workers.timing import Watchdog
@@ -112,6 +113,8 @@ class Host:
         self.ending_port = -1
         #: Messages of the present job that became retries.
         self.postponed = 0
+        #: Runs the messages of a sequential flow.
+        self.line = Line(self) if self.fifo else None
         #: Runs the messages of an async pool, and keeps those that take longer than a slice.
         self.errands = Errands(self) if self.group.is_async else None
         self._open()
@@ -228,6 +231,8 @@ class Host:
             return
         if self.errands is not None:
             self.errands.run()
+        elif self.line is not None:
+            self.line.run()
         else:
             trees.run(self)
 

@@ -11,25 +11,20 @@ from typing import TYPE_CHECKING
 
 from routilux_dist.wire import codec
 from routilux_dist.wire.block import Block
-from routilux_workers import blame
+from routilux_workers import blame, endings
 from routilux_workers.stateful import Redo
 
 if TYPE_CHECKING:
     from routilux_workers.host import Host
     from routilux_workers.steps import Message
 
-#: Seconds of running that a queue gets per second that it took to line up.
-LINE_UP_FACTOR = 20.0
-
 
 def run(host: Host) -> None:
     """Run the blocks of the host's slice, in order, until the budget is spent."""
-    queued: deque[Message] = deque()
-    started = host.clock()
     job, host.roots = "", 0
     blocks = host.slice.blocks
     for place, (block_id, block) in enumerate(blocks):
-        if place and host.clock() >= host.deadline and not queued:
+        if place and host.clock() >= host.deadline:
             host.receipt.untouched.extend(b for b, _ in blocks[place:])
             break
         if block.job != job:
@@ -41,18 +36,6 @@ def run(host: Host) -> None:
         host.activity.enter(block_id, block, host.note(job))
         if block.rows == 0:
             _end(host, block)
-        elif host.fifo and not block.entry and block.attempt == 1:
-            # What is left of an earlier slice's queue: line it up before anything is taken from it.
-            step = host.wiring.steps[block.port]
-            rows = codec.rows_of(block).payloads
-            queued.extend((step, payload, block.hops) for payload in rows)
-            host.roots += len(rows)
-            following = blocks[place + 1][1] if place + 1 < len(blocks) else None
-            if following is None or following.entry or following.attempt > 1 or following.rows == 0:
-                # What a long queue costs to line up, and to give back, must not eat the time for running it.
-                now = host.clock()
-                host.deadline = now + max(host.slice.budget, LINE_UP_FACTOR * (now - started))
-                _drain(host, queued, None)
         else:
             host.place = place
             host.roots += _run_block(host, block)
@@ -86,11 +69,10 @@ def _run_block(host: Host, block: Block) -> int:
 
 def _drain(host: Host, queue: deque[Message], first: Message | None) -> bool:  # noqa: C901 - calls would cost too much here
     """Run messages until the queue is empty or time is up; return whether it is up."""
-    activity, touched, deadline, fifo = host.activity, host.touched, host.deadline, host.fifo
+    activity, touched, deadline = host.activity, host.touched, host.deadline
     local, boxed, writes, traces = activity.local, activity.boxed, activity.writes, activity.traces
-    take = queue.popleft if fifo else queue.pop
     max_hops, clock, apart = host.max_hops, host.clock, host.slice.apart
-    message = first if first is not None else take()
+    message = first if first is not None else queue.pop()
     while True:
         step, payload, hops = message
         activity.step = step
@@ -117,7 +99,7 @@ def _drain(host: Host, queue: deque[Message], first: Message | None) -> bool:  #
         activity.ordinal += 1
         activity.attempt = 1
         if local:
-            if len(local) == 1 and not (fifo and queue):
+            if len(local) == 1:
                 message = local.pop()
                 if clock() < deadline:
                     continue
@@ -125,17 +107,17 @@ def _drain(host: Host, queue: deque[Message], first: Message | None) -> bool:  #
             elif apart:
                 _sort_out(host, queue, apart)
             else:
-                queue.extend(local if fifo else reversed(local))
+                queue.extend(reversed(local))
             local.clear()
         if not queue:
             return clock() >= deadline
         if clock() >= deadline or activity.job_id in host.receipt.stopped:
             if activity.job_id not in host.receipt.stopped:
-                for left in queue if fifo else reversed(queue):
+                for left in reversed(queue):
                     host.spill(activity, *left)
             queue.clear()
             return True
-        message = take()
+        message = queue.pop()
 
 
 def _sort_out(host: Host, queue: deque[Message], apart: AbstractSet[int]) -> None:
@@ -152,29 +134,8 @@ def _sort_out(host: Host, queue: deque[Message], apart: AbstractSet[int]) -> Non
 
 
 def _end(host: Host, block: Block) -> None:
-    """Serve a control block: flush what waits, then finish; or only what is due."""
-    stateful, flush, finish = host.wiring.endings[block.port]
-    host.ending_port = block.port
-    queue: deque[Message] = deque()
-    only = codec.rows_of(block).payloads[0]
-    if only is not None:  # one cell's finish, tried again
-        queue.append((finish, stateful.reopened(only[0]), block.hops))
-    elif block.port == stateful.plan.wake_port:
-        for cell in stateful.due_cells():
-            queue.append((flush, cell, block.hops))
-    else:
-        for cell in stateful.ending_cells():
-            if stateful.plan.flushes:
-                # As often as it takes: a batch is at most its size.
-                waiting = max((len(q) for q in cell.queues), default=0)
-                size = getattr(stateful.policy, "size", max(waiting, 1))
-                times = -(-waiting // size) if waiting else int(bool(cell.fresh))
-                queue.extend((flush, cell, block.hops) for _ in range(times))
-            # Only what is left to do: this may be one of many slices that the ending of a job takes.
-            if stateful.unfinished(cell):
-                queue.append((finish, cell, block.hops))
-    if not host.fifo:
-        queue.reverse()
+    """Serve a control block."""
+    queue = deque(reversed(list(endings.messages(host, block))))
     if queue:
         _drain(host, queue, None)
 

@@ -153,6 +153,70 @@ def test_sequential_entries_go_one_by_one_and_a_tree_goes_as_a_whole(bench: Buil
     assert sizes(one) == [2]
 
 
+def first_jobs(one: Bench) -> list[str]:
+    return [work.blocks[0][1].job for work in one.slices.values()]
+
+
+def test_sequential_jobs_take_turns_between_two_entries(bench: Build) -> None:
+    one = bench(chain(execution_mode="sequential"))
+    for job in ("j", "k"):
+        one.post(job, "a.input", last=False)
+        one.post(job, "a.input", last=False)
+        one.post(job, "a.input")
+    seen = []
+    while one.slices:
+        seen += first_jobs(one)
+        one.finish()
+    assert seen == ["j", "j", "k", "j", "k", "k"]  # the first was begun before there was another job
+
+
+def test_a_sequential_tree_is_not_broken_off_for_another_job(bench: Build) -> None:
+    one = bench(chain(execution_mode="sequential"))
+    for job in ("j", "k"):
+        one.post(job, "a.input", last=False)
+        one.post(job, "a.input")
+    one.finish(emit={"b.input": 2})
+    assert first_jobs(one) == ["j"]
+    one.finish()
+    assert first_jobs(one) == ["k"]
+
+
+def test_what_is_behind_a_sequential_retry_waits_for_it(bench: Build) -> None:
+    one = bench(chain(execution_mode="sequential"))
+    one.post("j", "a.input", 2, last=False)
+    one.post("j", "a.input")
+    one.post("k", "a.input")
+    one.finish(retry=(2.0, 1), left=1)
+    assert first_jobs(one) == ["k"]
+    one.finish()
+    assert not one.slices
+    one.ask("j", "pause")
+    one.tick(2)
+    assert not one.slices
+    one.ask("j", "resume")
+    [again] = one.slices.values()
+    assert [(b.attempt, b.rows) for _, b in again.blocks] == [(2, 1)]
+    one.finish()
+    assert sizes(one) == [1]
+    one.run_out()
+    assert one.job("j").done == 3
+
+
+def test_a_job_that_is_cancelled_while_it_waits_for_a_retry_leaves_nothing(bench: Build) -> None:
+    one = bench(chain(execution_mode="sequential"))
+    one.post("j", "a.input")
+    one.finish(retry=(2.0, 1))
+    one.ask("j", "cancel")
+    one.ask("j", "release")
+    one.post("j", "a.input")
+    one.finish(retry=(9.0, 1))
+    one.tick(3)
+    assert not one.slices, "the alarm of the first job is not the second one's"
+    one.tick(9)
+    one.run_out()
+    assert one.job("j").status == "completed"
+
+
 def fetching(most: int = 4) -> rd.Flow:
     @rd.routine(max_concurrency=most)
     async def fetch(x: int) -> int:

@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import routilux_dist as rd
+from routilux_dist.testing import Workbench
+from routilux_dist.wire.slices import JobNote
+from routilux_workers import endings
+from tests.unit.workers.conftest import of, stateful
+
+Build = Callable[..., Workbench]
+
+
+class Pairs(rd.Routine):
+    def setup(self) -> None:
+        self.add_slot("input")
+        self.add_event("output")
+        self.add_state(seen=0)
+        self.set_activation_policy(rd.batch(2, timeout=60))
+
+    def logic(self, xs: list[Any]) -> None:
+        self.emit("output", xs)
+
+    def finish(self) -> None:
+        self.emit("output", "end")
+
+
+def asked(one: Workbench, block: Any) -> list[str]:
+    """What a control block asks for, by the names of slots."""
+    one.host.activity.enter(1, block, JobNote())
+    return [step.slot for step, _, _ in endings.messages(one.host, block)]
+
+
+def test_an_unkeyed_routine_finishes_once_even_if_nothing_came(workbench: Build) -> None:
+    one = workbench(of(("a", stateful(lambda r, x: None, lambda r: "end", total=0))))
+    assert asked(one, one.control("a.(finish)")) == ["finish"]
+    assert one.sent(one.run(one.control("a.(finish)"))) == ["end"]
+    assert asked(one, one.control("a.(finish)")) == []
+
+
+def test_what_waits_is_flushed_before_the_end(workbench: Build) -> None:
+    one = workbench(of(("a", Pairs())))
+    one.send("a.input", 1, 2, 3)
+    assert asked(one, one.control("a.(finish)")) == ["logic", "finish"]
+    assert one.sent(one.run(one.control("a.(finish)"))) == [[3], "end"]
+
+
+def test_an_alarm_asks_for_what_is_due_only(workbench: Build) -> None:
+    one = workbench(of(("a", Pairs())))
+    one.send("a.input", 1)
+    assert asked(one, one.control("a.(wake)")) == []
+
+
+def test_one_finish_is_tried_again(workbench: Build) -> None:
+    keyed = stateful(lambda r, x: None, lambda r: r.state["n"], n=0, key=lambda x: x)
+    one = workbench(of(("a", keyed)))
+    one.send("a.input", "x", "y")
+    one.run(one.control("a.(finish)"))
+    assert asked(one, one.control("a.(finish)", key=("y",))) == ["finish"]

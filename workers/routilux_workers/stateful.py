@@ -19,6 +19,7 @@ from routilux_dist.flow.calls import handler_of, logic_of
 from routilux_dist.flow.routine import Routine
 from routilux_dist.flow.state import fingerprint, key_of
 from routilux_dist.plan.plan import RoutinePlan
+from routilux_workers import merges
 
 if TYPE_CHECKING:
     from routilux_workers.activity import Activity
@@ -76,6 +77,8 @@ class StatefulRoutine:
         self.logic = logic_of(routine)
         self.slots = [name for name, slot in declared.slots.items() if slot.handler is None]
         self.merge = {name: slot.merge for name, slot in declared.slots.items()}
+        #: Whether some slot merges.
+        self.merges = any(merge is not None for merge in self.merge.values())
         self.per_job = plan.scope == "job"
         self.initial = declared.state.initial if declared.state is not None else {}
         self.key = declared.state.key if declared.state is not None else None
@@ -140,7 +143,7 @@ class StatefulRoutine:
             cell = cell_of(None if key is None else key_of(key, payload))
             self._guard(cell)
             if merge is not None:
-                payload = cell.merged[name] = merging.fold(merge, cell.merged.get(name, merging.EMPTY), payload)
+                payload = merges.add(merge, cell.merged, name, payload)
             attributes["state"] = cell.data
             self.runs += 1
             return function(payload)
@@ -153,17 +156,17 @@ class StatefulRoutine:
         cell = self.cell(None if self.key is None else key_of(self.key, payload))
         self._touch(cell)
         merge = self.merge[name]
-        merged, fresh = cell.merged, cell.fresh
+        merged, fresh = merges.picture(self.merge, cell.merged), cell.fresh
         if merge is None:
             cell.queues[self.slots.index(name)].append(payload)
             self.waiting += 1
         else:
-            value = merging.fold(merge, merged.get(name, merging.EMPTY), payload)
-            cell.merged, cell.fresh = {**merged, name: value}, {*fresh, name}
+            merges.add(merge, cell.merged, name, payload)
+            cell.fresh = {*fresh, name}
         try:
             arguments = self._take(cell)
         except BaseException:  # the user's policy function: the message is the one that failed
-            cell.merged, cell.fresh = merged, fresh
+            cell.merged, cell.fresh = merges.put_back(cell.merged, merged), fresh
             if merge is None:
                 cell.queues[self.slots.index(name)].pop()
                 self.waiting -= 1
@@ -398,20 +401,19 @@ class StatefulRoutine:
             data = _freeze(cell.data, self.plan.id)
             self.overhead += self.now() - started
         queues = [deque(q) for q in cell.queues]
-        return data, not plain, queues, dict(cell.merged), set(cell.fresh), cell.due
+        return data, not plain, queues, merges.picture(self.merge, cell.merged), set(cell.fresh), cell.due
 
     def _guard(self, cell: Cell) -> None:
         """Make it possible to take back what follows."""
         self.joined = None
         self._touch(cell)
+        merged = merges.picture(self.merge, cell.merged) if cell.merged else {}
         if not self.has_state:
-            merged = dict(cell.merged) if cell.merged else None
 
             def back() -> None:
-                if merged is not None:
-                    cell.merged = merged
+                cell.merged = merges.put_back(cell.merged, merged)
 
-            self.restore = back if merged is not None else _nothing
+            self.restore = back if self.merges else _nothing
             return
         data = cell.data
         for value in data.values():
@@ -419,18 +421,18 @@ class StatefulRoutine:
                 self.restore = self._thawing(cell) if self.careful else None
                 return
         shallow = dict(data)
-        merged_before = dict(cell.merged) if cell.merged else cell.merged
 
         def put_back() -> None:
-            cell.data, cell.merged = shallow, merged_before
+            cell.data, cell.merged = shallow, merges.put_back(cell.merged, merged)
 
         self.restore = put_back
 
     def _thawing(self, cell: Cell) -> Callable[[], None]:
-        frozen, merged = _freeze(cell.data, self.plan.id), dict(cell.merged)
+        frozen, merged = _freeze(cell.data, self.plan.id), merges.picture(self.merge, cell.merged)
 
         def thaw() -> None:
-            cell.data, cell.merged = pickle.loads(frozen), merged  # noqa: S301 - pickled by this process
+            cell.data = pickle.loads(frozen)  # noqa: S301 - pickled by this process
+            cell.merged = merges.put_back(cell.merged, merged)
 
         return thaw
 
@@ -460,7 +462,8 @@ class StatefulRoutine:
             cell = self.cells[home][key]
             data, pickled, queues, merged, fresh, due = before
             cell.data = pickle.loads(data) if pickled else data  # noqa: S301 - pickled by this process
-            cell.queues, cell.merged, cell.fresh, cell.due = queues, merged, fresh, due
+            cell.queues, cell.fresh, cell.due = queues, fresh, due
+            cell.merged = merges.put_back(cell.merged, merged)
         for job, key in self.finished_now:
             self.finished[job].discard(key)
         self.armed.clear()  # at worst the coordinator rings twice

@@ -16,7 +16,7 @@ from routilux_dist.cluster.turns import Turns
 from routilux_dist.plan.plan import GroupKind
 from routilux_dist.wire.block import Packed
 from routilux_dist.wire.slices import Receipt, Slice
-from routilux_workers import entry
+from routilux_workers import entry, speech
 from routilux_workers.entry import Shipment
 from routilux_workers.host import Host
 
@@ -49,7 +49,7 @@ def _run_apart(host: Host, work: Slice) -> Receipt:
     _turns = _turns if _turns is not None else Turns()
     host.when_stuck(_turns.answer)
     _turn += 1
-    receipt = _turns.call(_turn - 1, lambda: host.run(work))
+    receipt = _turns.call(_turn - 1, lambda: entry.serve(host, work))
     assert receipt is not None, "nothing is dropped here"
     if receipt.retire:
         global _stuck
@@ -81,6 +81,7 @@ def run_slice(
     if _stuck:
         return None, None
     _interrupted.clear()
+    speech.give_voice()
     # Ray cancels a task by interrupting it. User code shall see `current_job().cancelled` and end in good order; one that does
     # not look is ended with its process.
     signal.signal(signal.SIGINT, lambda number, frame: _interrupted.set())
@@ -89,7 +90,7 @@ def run_slice(
     except Exception as exc:  # a routine cannot be built here: the job has to hear why
         return entry.refuse(work, exc), None
     work = bodies.resolve(work, arguments)
-    receipt = _run_apart(host, work) if host.limited else host.run(work)
+    receipt = _run_apart(host, work) if host.limited else entry.serve(host, work)
     return receipt, bodies.detach(receipt, inline_bytes)
 
 
@@ -110,6 +111,7 @@ class CrewMember:
         #: Shipments by running flow.
         self._known: dict[str, Shipment] = {}
         sys.setswitchinterval(SWITCH_SECONDS)
+        speech.give_voice()
 
     def ready(self) -> None:
         """Answer, to show that the process runs."""
@@ -142,7 +144,7 @@ class CrewMember:
         except Exception as exc:  # a routine cannot be built here: the job has to hear why
             return entry.refuse(work, exc)
         host.when_stuck(self._turns.answer)
-        return host.run(work)
+        return entry.serve(host, work)
 
     def _is_cancelled(self, job: str) -> bool:
         return self._turns.stopping
@@ -182,6 +184,7 @@ class HostActor:
         self._turn = 0
         self._host: Host | None = None
         self._broken: Exception | None = None
+        speech.give_voice()
         self._do(self._build)
 
     def _do(self, function: Callable[[], T], look: Callable[[], object] | None = None) -> T:
@@ -219,7 +222,7 @@ class HostActor:
             assert self._broken is not None
             reason, self._broken = self._broken, None
             return entry.refuse(work, reason)
-        receipt = self._host.run(work)
+        receipt = entry.serve(self._host, work)
         if self._host.broken is not None:  # its open() failed: the job has heard of it, the next slice tries again
             self._host.close()
             self._host = None

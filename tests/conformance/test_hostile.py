@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import os
 import threading
 
 import pytest
 
 import routilux_dist as rd
 from tests.conformance.routines.basic import double, each
-from tests.conformance.routines.faulty import HOSTILE, Hostile
+from tests.conformance.routines.faulty import HOSTILE, MISBEHAVING, Hostile
 from tests.conformance.support import build, completed, ended, failure, run
 
 TYPES = {
@@ -91,6 +92,23 @@ def test_a_payload_that_cannot_travel_fails_its_job_only(runtime: rd.Runtime, ba
         assert "lock" in text
         assert "give" in text
     assert run(runtime, flow, 2, entry="double.input")["double.output"] == [4]
+
+
+@pytest.mark.parametrize("place", MISBEHAVING)
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_what_a_routine_does_to_its_process_harms_nobody(runtime: rd.Runtime, place: str) -> None:
+    """Each is done once, and so are its neighbours."""
+    flow = build({"each": each, "bad": MISBEHAVING[place]()}, "each -> bad")
+    flow.set_error_handler(rd.ErrorHandler(rd.ErrorStrategy.CONTINUE))
+    deeds = ["recursion", "chatter", "threads", *(["fork"] if hasattr(os, "fork") else [])]
+    mixed = [item for number, deed in enumerate(deeds) for item in (deed, f"neighbour {number}")]
+    job = completed(runtime, flow, mixed)
+    passed = [item for item in mixed if item != "recursion"]
+    assert sorted(job.result(timeout=0)["bad.output"]) == sorted(passed)
+    assert [letter.payload for letter in job.dead_letters] == ["recursion"]
+    assert "RecursionError" in str(job.dead_letters[0].error_type)
+    assert job.stats()["routines"]["bad"]["activations"] == len(mixed)
 
 
 @rd.routine

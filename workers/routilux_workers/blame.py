@@ -9,7 +9,7 @@ from routilux_dist.flow.ports import ERROR_EVENT
 from routilux_dist.plan.plan import PortKind
 from routilux_dist.wire.block import Block
 from routilux_dist.wire.failure import Failure, Letter
-from routilux_workers import faults
+from routilux_workers import faults, surroundings
 
 if TYPE_CHECKING:
     from routilux_workers.activity import Activity
@@ -30,6 +30,8 @@ def fail(host: Host, activity: Activity, step: Step, payload: Any, hops: int, ex
     Raises:
         Redo: Taking back needs the whole slice to start over.
     """
+    if surroundings.is_child(activity):
+        surroundings.leave(exc)
     activity.drop()
     if isinstance(exc, TooFar):
         activity.receipt.stop(activity.job_id, _limit(host, activity, step, hops))

@@ -14,6 +14,7 @@ from routilux_dist.wire.block import Packed
 from routilux_dist.wire.slices import Receipt, Slice
 from routilux_workers import faults
 from routilux_workers.host import Host
+from routilux_workers.surroundings import Surroundings
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,15 @@ def open_host(
         block_bytes=shipment.block_bytes,
         is_cancelled=is_cancelled,
     )
+
+
+def serve(host: Host, work: Slice) -> Receipt:
+    """Run a slice on a host of this process, and put back what its routines changed in the process."""
+    before = Surroundings()
+    try:
+        return host.run(work)
+    finally:
+        before.put_back()
 
 
 def refuse(work: Slice, exc: BaseException) -> Receipt:

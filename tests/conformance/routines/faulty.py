@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+import os
+import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -266,3 +270,69 @@ def chained(x):
     except KeyError as inner:
         raise RuntimeError("the outer story") from inner
     return x
+
+
+def dig(depth: int = 0) -> int:
+    return dig(depth + 1) + 1
+
+
+def throw() -> None:
+    raise RuntimeError("in a thread that was left behind")
+
+
+def misbehave(what: str) -> None:
+    """Do to the process what the text says."""
+    if what == "recursion":
+        dig()
+    elif what == "chatter":
+        sys.stdout.write("x" * 200 + "\n")
+        for _ in range(20_000):
+            sys.stdout.write("all work and no play makes a very long log\n")
+    elif what == "threads":
+        for target in (throw, functools.partial(time.sleep, 600.0)):
+            threading.Thread(target=target, daemon=True).start()
+    elif what == "surroundings":
+        os.chdir("/")
+        os.environ["ROUTILUX_LEFT_BEHIND"] = "x"
+        sys.setrecursionlimit(sys.getrecursionlimit() + 7)
+    elif what == "fork":
+        os.fork()  # and the child goes on as if it were the worker
+
+
+class Misbehaving(rd.Routine):
+    """Misbehaves as told, and passes on what it was told."""
+
+    def setup(self) -> None:
+        self.add_slot("input")
+        self.add_event("output")
+
+    def logic(self, what: str) -> None:
+        misbehave(what)
+        self.emit("output", what)
+
+
+class MisbehavingState(Misbehaving):
+    """The same at a home."""
+
+    def setup(self) -> None:
+        super().setup()
+        self.add_state(seen=0)
+
+    def logic(self, what: str) -> None:
+        self.state["seen"] += 1
+        super().logic(what)
+
+
+@rd.routine
+async def misbehaving_coroutine(what):
+    misbehave(what)
+    return what
+
+
+MISBEHAVING: dict[str, Any] = {"pool": Misbehaving, "home": MisbehavingState, "async": lambda: misbehaving_coroutine}
+
+
+@rd.routine
+def surroundings(x):
+    """What the process looks like."""
+    return [os.getcwd(), os.environ.get("ROUTILUX_LEFT_BEHIND"), sys.getrecursionlimit()]

@@ -41,6 +41,7 @@ class Step:
         "routes",
         "routine_id",
         "slot",
+        "sole",
         "stateful",
         "timeout",
     )  # fmt: skip
@@ -52,6 +53,8 @@ class Step:
         self.routes: Routes = {}
         #: Emits what the user's function returned, if that is not None.
         self.returned: Callable[[Any], None]
+        #: The only receiver of what is returned, if there is just one and it is on this host.
+        self.sole: Step | None = None
         self.stateful: StatefulRoutine | None = None
         #: Whether it serves control blocks, which are no messages.
         self.control = False
@@ -120,6 +123,12 @@ def make_returned(step: Step, routine: Routine, activity: Activity) -> Callable[
                 activity.boxed.append((outbox, item, depth))
 
     return emit_default
+
+
+def sole_receiver(step: Step, routine: Routine) -> Step | None:
+    """Return the only step that receives a routine's returned values, or None."""
+    local, outboxes = step.routes.get(default_event(routine) or "", ((), ()))
+    return local[0] if len(local) == 1 and not outboxes else None
 
 
 def emit_returned(activity: Activity, step: Step, routine: Routine, value: Any) -> None:

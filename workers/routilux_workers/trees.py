@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Set as AbstractSet
-from typing import TYPE_CHECKING
+from types import GeneratorType
+from typing import TYPE_CHECKING, Any
 
 from routilux_dist.wire import codec
-from routilux_dist.wire.block import Block
+from routilux_dist.wire.block import Block, Rows
 from routilux_workers import blame, endings
 from routilux_workers.stateful import Redo
 
@@ -45,79 +46,88 @@ def run(host: Host) -> None:
 
 def _run_block(host: Host, block: Block) -> int:
     """Run the rows of a block; return how many were begun."""
-    activity, step = host.activity, host.wiring.steps[block.port]
-    payloads, items = host.rows = codec.rows_of(block)
+    host.rows = codec.rows_of(block)
     started = host.clock()
-    queue: deque[Message] = deque()
-    host.queue = queue
-    hops, attempt = block.hops, block.attempt
-    stopped = host.receipt.stopped
-    row = 0
-    for row, payload in enumerate(payloads):
-        activity.turn_to(row, items)
-        activity.attempt = attempt
-        late = _drain(host, queue, (step, payload, hops))
-        if late or block.job in stopped:
-            break
-    begun = row + 1
-    host.begun(block, begun, items)
-    if begun < len(payloads) and block.job not in stopped:
-        host.give_back(block, payloads, items, begun)
+    host.queue = deque()
+    begun = _drain(host, host.queue, host.rows, block)
+    host.begun(block, begun, host.rows.items)
+    if begun < len(host.rows.payloads) and block.job not in host.receipt.stopped:
+        host.give_back(block, *host.rows, begun)
     _cost(host, block.port, begun, host.clock() - started)
     return begun
 
 
-def _drain(host: Host, queue: deque[Message], first: Message | None) -> bool:  # noqa: C901 - calls would cost too much here
-    """Run messages until the queue is empty or time is up; return whether it is up."""
-    activity, touched, deadline = host.activity, host.touched, host.deadline
+def _drain(host: Host, queue: deque[Message], rows: Rows, block: Block) -> int:  # noqa: C901 - calls cost too much here
+    """Run the messages of a queue, then rows of a block and what follows from each, until time is up; return the rows begun."""
+    activity, touched, deadline, stopped = host.activity, host.touched, host.deadline, host.receipt.stopped
     local, boxed, writes, traces = activity.local, activity.boxed, activity.writes, activity.traces
     max_hops, clock, apart = host.max_hops, host.clock, host.slice.apart
-    message = first if first is not None else queue.pop()
+    payloads, items = rows
+    root, total, begun = host.wiring.steps[block.port], len(payloads), 0
+    result: Any = None
     while True:
-        step, payload, hops = message
-        activity.step = step
-        activity.depth = hops + 1
-        try:
-            if hops > max_hops:
-                raise blame.TooFar(hops)
-            result = step.call(payload)
-            if result is not None:
-                step.returned(result)
-        except Redo:
-            raise
-        except BaseException as exc:  # user code may raise anything, SystemExit included: it is one message's affair
-            blame.fail(host, activity, step, payload, hops, exc)
-        if not step.count:
-            touched.append(step)
-        step.count += 1
-        if writes or traces:
-            activity.commit_data()
-        if boxed:
-            for outbox, sent, depth in boxed:
-                outbox.add(activity, sent, depth)
-            boxed.clear()
-        activity.ordinal += 1
-        activity.attempt = 1
-        if local:
-            if len(local) == 1:
-                message = local.pop()
-                if clock() < deadline:
-                    continue
-                queue.append(message)
-            elif apart:
-                _sort_out(host, queue, apart)
-            else:
-                queue.extend(reversed(local))
-            local.clear()
-        if not queue:
-            return clock() >= deadline
-        if clock() >= deadline or activity.job_id in host.receipt.stopped:
-            if activity.job_id not in host.receipt.stopped:
+        if queue:
+            step, payload, hops = queue.pop()
+        elif begun == total:
+            return begun
+        else:
+            step, payload, hops = root, payloads[begun], block.hops
+            activity.turn_to(begun, items)
+            activity.attempt = block.attempt
+            begun += 1
+        while True:  # along a chain, without a queue
+            activity.step = step
+            activity.depth = depth = hops + 1
+            onward = None
+            try:
+                if hops > max_hops:
+                    raise blame.TooFar(hops)
+                result = step.call(payload)
+                if result is not None:
+                    if type(result) is GeneratorType or (onward := step.sole) is None:
+                        step.returned(result)
+                    elif local:
+                        local.append((onward, result, depth))
+            except Redo:
+                raise
+            except (
+                BaseException
+            ) as exc:  # user code may raise anything, SystemExit included: it is one message's affair
+                onward = None
+                blame.fail(host, activity, step, payload, hops, exc)
+            if not step.count:
+                touched.append(step)
+            step.count += 1
+            if writes or traces:
+                activity.commit_data()
+            if boxed:
+                for outbox, sent, sent_depth in boxed:
+                    outbox.add(activity, sent, sent_depth)
+                boxed.clear()
+            activity.ordinal += 1
+            activity.attempt = 1
+            if local:
+                if len(local) == 1:
+                    onward, result, depth = local[0]
+                elif apart:
+                    onward = None
+                    _sort_out(host, queue, apart)
+                else:
+                    onward = None
+                    queue.extend(reversed(local))
+                local.clear()
+            if onward is None:
+                break
+            step, payload, hops = onward, result, depth
+            if clock() >= deadline:
+                queue.append((step, payload, hops))
+                break
+        if clock() >= deadline or (stopped and activity.job_id in stopped):
+            if activity.job_id not in stopped:
                 for left in reversed(queue):
                     host.spill(activity, *left)
             queue.clear()
-            return True
-        message = queue.pop()
+            return begun
 
 
 def _sort_out(host: Host, queue: deque[Message], apart: AbstractSet[int]) -> None:
@@ -136,8 +146,7 @@ def _sort_out(host: Host, queue: deque[Message], apart: AbstractSet[int]) -> Non
 def _end(host: Host, block: Block) -> None:
     """Serve a control block."""
     queue = deque(reversed(list(endings.messages(host, block))))
-    if queue:
-        _drain(host, queue, None)
+    _drain(host, queue, Rows([]), block)
 
 
 def _cost(host: Host, port: int, rows: int, seconds: float) -> None:

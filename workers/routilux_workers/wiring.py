@@ -16,7 +16,7 @@ from routilux_dist.plan.plan import GroupKind, Plan, PortKind, RoutinePlan
 from routilux_workers.activity import Activity
 from routilux_workers.outbox import KeyedOutbox, Outbox
 from routilux_workers.stateful import StatefulRoutine
-from routilux_workers.steps import Routes, Step, as_call, make_emit, make_returned
+from routilux_workers.steps import Routes, Step, as_call, make_emit, make_returned, sole_receiver
 from routilux_workers.timing import Watchdog
 from routilux_workers.waiting import Loop
 
@@ -150,6 +150,7 @@ class Wiring:
             routes[routine_id] = {event: self._targets(ports) for event, ports in events.items()}
         for step in self.steps.values():
             step.routes = routes[step.routine_id]
+            step.sole = sole_receiver(step, self.routines[step.routine_id])
         if not self.group.is_async:  # there, activations interleave and each finds its own activity
             for routine_id in self.group.routines:
                 self.routines[routine_id].__dict__["emit"] = make_emit(routine_id, routes[routine_id], self.activity)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextvars
 import io
 import logging
 import sys
@@ -50,8 +51,12 @@ def test_what_is_logged_goes_the_same_way(workbench: Build, monkeypatch: pytest.
 
 def test_other_lines_stay_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
     printed = listen(monkeypatch)
-    print("outside")  # noqa: T201 - the subject
-    sys.stdout.writelines(["a\n", "b\n"])
+
+    def outside() -> None:
+        sys.stdout.write("outside\n")
+        sys.stdout.writelines(["a\n", "b\n"])
+
+    contextvars.Context().run(outside)  # whatever other tests have left in this one
     assert printed.getvalue() == "outside\na\nb\n"
 
 

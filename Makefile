@@ -29,8 +29,9 @@ check: $(STAMP) ## format, lint, types, import law, unit tests
 	@$(BIN)/lint-imports
 	@$(BIN)/python -m pytest tests/unit
 
-crash: $(STAMP) ## look at a million crash images of the journal
+crash: $(STAMP) ## look at a million crash images of the journal, and at every cut and flipped bit of one of 64 KiB
 	@$(BIN)/python -m tests.property.crashes 1000000
+	@$(BIN)/python -m tests.property.damage
 
 bench: $(BENCH_STAMP) ## compare with other libraries
 	@$(BIN)/python -m benchmarks.run

@@ -21,7 +21,6 @@ from routilux_dist.flow import checks, naming
 from routilux_dist.flow.routine import Routine
 from routilux_dist.flow.state import Key, key_of, partition_of
 from routilux_dist.plan.plan import GroupKind, Plan, PortPlan
-from routilux_dist.wire import codec
 from routilux_dist.wire.block import Block, Body, Items, Rows
 from routilux_dist.wire.failure import Letter
 
@@ -48,6 +47,7 @@ class FlowWorker:
         self.width = opening.workers
         self.worker_id = opening.worker_id
         self.client_id = opening.client_id
+        self._codec = opening.codec
         #: Keys of stateful routines: the routine objects themselves would keep their flow alive.
         self._keys: dict[str, Key] = {
             r: routines[r]._declared.state.key  # type: ignore[union-attr]
@@ -133,7 +133,7 @@ class FlowWorker:
         if metadata is None or not self.session.packed:
             return metadata
         try:
-            return codec.encode(dict(metadata))
+            return self._codec.encode(dict(metadata), "metadata")
         except SerializationError as exc:
             raise SerializationError(f"metadata cannot be sent to a worker: {exc}; use plain data") from exc
 
@@ -218,7 +218,7 @@ class FlowWorker:
         body: Body = Rows(payloads, items)
         if self.session.packed:
             try:
-                body = codec.pack(payloads, items)
+                body = self._codec.pack(payloads, items)
             except SerializationError as exc:
                 raise SerializationError(
                     f"the message for {port.path} cannot be sent to a worker: {exc}; send plain data, or what is needed "

@@ -15,6 +15,7 @@ from routilux_dist.cluster import bodies
 from routilux_dist.cluster.turns import Turns
 from routilux_dist.plan.plan import GroupKind
 from routilux_dist.wire.block import Packed
+from routilux_dist.wire.codec import Codec, typed
 from routilux_dist.wire.slices import Receipt, Slice
 from routilux_workers import entry, speech
 from routilux_workers.entry import Shipment
@@ -41,6 +42,11 @@ def _is_cancelled(job: str) -> bool:
 #: The thread of tasks whose routines have time-outs, once there was one, and how many calls it had.
 _turns: Turns | None = None
 _turn = 0
+
+
+def _codec(shipment: entry.Shipment | None) -> Codec:
+    """Return how an error is to be told; typed, which every flow can take, if it is not known."""
+    return typed() if shipment is None else shipment.codec
 
 
 def _run_apart(host: Host, work: Slice) -> Receipt:
@@ -85,10 +91,16 @@ def run_slice(
     # Ray cancels a task by interrupting it. User code shall see `current_job().cancelled` and end in good order; one that does
     # not look is ended with its process.
     signal.signal(signal.SIGINT, lambda number, frame: _interrupted.set())
+    sent: list[entry.Shipment] = []
+
+    def fetch() -> entry.Shipment:
+        sent.append(ray.get(shipment[0]))
+        return sent[0]
+
     try:
-        host = entry.task_host(running, lambda: ray.get(shipment[0]), work.group, _is_cancelled)
+        host = entry.task_host(running, fetch, work.group, _is_cancelled)
     except Exception as exc:  # a routine cannot be built here: the job has to hear why
-        return entry.refuse(work, exc), None
+        return entry.refuse(work, exc, _codec(sent[0] if sent else None)), None
     work = bodies.resolve(work, arguments)
     receipt = _run_apart(host, work) if host.limited else entry.serve(host, work)
     return receipt, bodies.detach(receipt, inline_bytes)
@@ -142,7 +154,7 @@ class CrewMember:
                 self._known[running] = ray.get(shipment[0])
             host = entry.task_host(running, lambda: self._known[running], work.group, self._is_cancelled)
         except Exception as exc:  # a routine cannot be built here: the job has to hear why
-            return entry.refuse(work, exc)
+            return entry.refuse(work, exc, _codec(self._known.get(running)))
         host.when_stuck(self._turns.answer)
         return entry.serve(host, work)
 
@@ -221,7 +233,7 @@ class HostActor:
         if self._host is None:
             assert self._broken is not None
             reason, self._broken = self._broken, None
-            return entry.refuse(work, reason)
+            return entry.refuse(work, reason, self._place[0].codec)
         receipt = entry.serve(self._host, work)
         if self._host.broken is not None:  # its open() failed: the job has heard of it, the next slice tries again
             self._host.close()

@@ -12,6 +12,7 @@ from routilux_dist.flow.handling import ErrorHandler
 from routilux_dist.flow.routine import Routine
 from routilux_dist.plan.plan import GroupKind, Plan
 from routilux_dist.plan.tuning import Tuning
+from routilux_dist.wire.codec import PICKLE, Codec
 
 OnNews = Callable[[list[News]], None]
 
@@ -60,6 +61,7 @@ class Opening:
         worker_id: Name of the running flow.
         client_id: Name of the client that opens it.
         own: Whether it gets a coordinator process of its own.
+        codec: How bodies are encoded: a typed one if they are to be stored.
     """
 
     plan: Plan
@@ -71,6 +73,7 @@ class Opening:
     worker_id: str
     client_id: str
     own: bool = True
+    codec: Codec = PICKLE
 
     def partitions(self, homes: int) -> dict[int, int]:
         """Return the number of homes by group, with `homes` for groups that leave it open."""

@@ -27,6 +27,7 @@ class Hosts:
         is_cancelled: Callable[[str], bool],
     ) -> None:
         self._plan, self._handler, self._tuning = opening.plan, opening.flow_handler, opening.tuning
+        self.codec = opening.codec
         self._recipes, self._partitions, self._is_cancelled = recipes, partitions, is_cancelled
         self._hosts: dict[tuple[int, int, int], Host] = {}
         self._lock = threading.Lock()
@@ -53,7 +54,8 @@ class Hosts:
             flow_handler=self._handler,
             partition=partition,
             partitions=self._partitions,
-            packed=False,
+            packed=self.codec.typed,
+            codec=self.codec,
             block_bytes=self._tuning.block_bytes,
             is_cancelled=self._is_cancelled,
         )
@@ -77,7 +79,7 @@ def run_slice(hosts: Hosts, work: Slice, thread: int) -> SliceFinished:
     try:
         return SliceFinished(hosts.get(work.group, work.partition, thread).run(work))
     except BaseException as exc:  # a routine's constructor or setup raised on replay, or the engine has a fault
-        return SliceFinished(refuse(work, exc))
+        return SliceFinished(refuse(work, exc, hosts.codec))
 
 
 class Threads:

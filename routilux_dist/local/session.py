@@ -35,10 +35,10 @@ class LocalSession:
     question is answered and a job cancelled while a routine keeps the engine thread busy.
     """
 
-    packed = False
-
     def __init__(self, opening: Opening, on_news: OnNews) -> None:
         clock = SystemClock()
+        #: Bodies that may be stored are encoded even where they never leave the process.
+        self.packed = opening.codec.typed
         solo = any(g.kind is GroupKind.SOLO for g in opening.plan.groups)
         workers = 1 if solo else opening.workers
         self.partitions = opening.partitions(workers)

@@ -18,6 +18,7 @@ from routilux_dist.plan.plan import GroupKind, Plan, PortKind
 from routilux_dist.plan.tuning import Tuning
 from routilux_dist.testing.clock import FakeClock
 from routilux_dist.wire.block import Block, Items, Rows
+from routilux_dist.wire.codec import PICKLE, Codec
 from routilux_dist.wire.failure import Failure, Letter
 from routilux_dist.wire.slices import JobNote, Receipt, Slice, Tally
 from routilux_workers.host import Host
@@ -267,6 +268,7 @@ class Workbench:
         homes: Partitions of stateful groups.
         packed: Whether bodies are encoded, as they are for another process.
         keeps: Whether receipts carry the state that slices change.
+        codec: How bodies are encoded.
     """
 
     def __init__(
@@ -278,6 +280,7 @@ class Workbench:
         homes: int = 1,
         packed: bool = False,
         keeps: bool = False,
+        codec: Codec = PICKLE,
     ) -> None:
         self.plan = compile_for(flow)
         self.group = self.plan.routines[routine].group if routine is not None else 0
@@ -293,6 +296,7 @@ class Workbench:
             packed=packed,
             is_cancelled=self.cancelled.__contains__,
             keeps=keeps,
+            codec=codec,
         )
         self._numbers = 0
 

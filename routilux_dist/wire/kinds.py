@@ -20,6 +20,8 @@ from typing import Any, NamedTuple
 
 from msgpack import ExtType
 
+from routilux_dist import errors
+
 #: Extension code of marks; all others are leaves.
 MARK = 0
 PICKLED = 11
@@ -113,6 +115,14 @@ EXCEPTIONS: dict[str, type[BaseException]] = {
     )
     if isinstance(thing := getattr(builtins, name, None), type)
 }  # fmt: skip
+# And our own, as far as they are made of a text and plain attributes.
+EXCEPTIONS.update(
+    (name, thing)
+    for name, thing in vars(errors).items()
+    if isinstance(thing, type)
+    and issubclass(thing, errors.RoutiluxError)
+    and not issubclass(thing, errors.JobFailedError)
+)
 EXCEPTION_TYPES = frozenset(EXCEPTIONS.values())
 
 

@@ -90,7 +90,7 @@ class Life:
 
     def _snapshot(self, name: str | None) -> int:
         assert self.journal is not None
-        number = self.journal.snapshot(_state(self.values), name)
+        number = self.journal.snapshot(state_of(self.values), name)
         if name is not None:
             self.named[name] = number
         return number
@@ -138,24 +138,24 @@ class Life:
             # A later snapshot of the name may have become durable before its acknowledgment.
             at, data = journal.load(name)
             assert at >= number
-            assert data == _state(self.values[:at])
+            assert data == state_of(self.values[:at])
         if self.left and self.draw.random() < 0.1:
             self.images += Life(self.draw.randrange(1 << 30), disk, self.left - 1, values, self.key).live()
 
     def _checked(self, recovered: Recovered) -> list[bytes]:
         """Return what was recovered, as it has to be."""
-        values = [*_values(recovered.snapshot or b""), *recovered.records]
+        values = [*values_of(recovered.snapshot or b""), *recovered.records]
         assert len(values) == recovered.seq
         assert self.acked <= len(values) <= len(self.values), (self.acked, len(values), len(self.values))
         assert values == self.values[: len(values)]
         return values
 
 
-def _state(values: list[bytes]) -> bytes:
+def state_of(values: list[bytes]) -> bytes:
     return b"".join(len(value).to_bytes(4, "big") + value for value in values)
 
 
-def _values(state: bytes) -> list[bytes]:
+def values_of(state: bytes) -> list[bytes]:
     values = []
     while state:
         size = int.from_bytes(state[:4], "big")

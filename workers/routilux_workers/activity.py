@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from routilux_dist.errors import ConfigurationError, ValidationError
 from routilux_dist.flow import naming
-from routilux_dist.wire import codec, reducing
+from routilux_dist.wire import reducing
 from routilux_dist.wire.block import Block, Items, Mark, Packed
+from routilux_dist.wire.codec import PICKLE, Codec, decode
 from routilux_dist.wire.slices import JobNote, Receipt
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ class Activity:
         "attempt",
         "block_id",
         "boxed",
+        "codec",
         "depth",
         "first",
         "flow_id",
@@ -46,8 +48,10 @@ class Activity:
         "writes",
     )  # fmt: skip
 
-    def __init__(self, flow_id: str, is_cancelled: Callable[[str], bool]) -> None:
+    def __init__(self, flow_id: str, is_cancelled: Callable[[str], bool], codec: Codec = PICKLE) -> None:
         self.flow_id = flow_id
+        #: How job data is encoded.
+        self.codec = codec
         self.is_cancelled = is_cancelled
         self.receipt = Receipt(0, 0)
         self.job_id = ""
@@ -118,7 +122,7 @@ class Activity:
         metadata = self.note.metadata
         if metadata is None:
             return _NOTHING
-        return MappingProxyType(codec.decode(metadata) if isinstance(metadata, Packed) else metadata)
+        return MappingProxyType(decode(metadata) if isinstance(metadata, Packed) else metadata)
 
     @property
     def correlation_id(self) -> str | None:
@@ -160,7 +164,7 @@ class Activity:
         return stored
 
     def write(self, key: str, reducer: str, value: Any) -> None:
-        closed = close_value(reducer, value)
+        closed = close_value(reducer, value, self.codec, f"job data {key!r}")
         if reducer in ("max", "min"):
             try:
                 reducing.fold(self._stored(key), reducer, closed)
@@ -199,17 +203,27 @@ def route(step: Step, event: str) -> tuple[tuple[Step, ...], tuple[Outbox, ...]]
         ) from None
 
 
-def close_value(reducer: str, value: Any) -> Any:
-    """Make a value fit for travel: plain ones as they are, others encoded."""
+def close_value(reducer: str, value: Any, codec: Codec = PICKLE, name: str = "value") -> Any:
+    """Make a value fit for travel: plain ones as they are, others encoded.
+
+    Args:
+        reducer: How it will be folded.
+        value: The value.
+        codec: How it is encoded.
+        name: What it is called in errors.
+
+    Raises:
+        SerializationError: It cannot be encoded.
+    """
+
+    def close(one: Any) -> Any:
+        return one if type(one) in _PLAIN else codec.encode(one, name)
+
     if reducer == "append":
-        return [_close(value)]
+        return [close(value)]
     if reducer == "union":
-        return [_close(v) for v in dict.fromkeys(value)]
-    return _close(value)
-
-
-def _close(value: Any) -> Any:
-    return value if type(value) in _PLAIN else codec.encode(value)
+        return [close(one) for one in dict.fromkeys(value)]
+    return close(value)
 
 
 def open_value(reducer: str, value: Any) -> Any:
@@ -222,4 +236,4 @@ def open_value(reducer: str, value: Any) -> Any:
 
 
 def _open(value: Any) -> Any:
-    return codec.decode(value) if isinstance(value, Packed) else value
+    return decode(value) if isinstance(value, Packed) else value

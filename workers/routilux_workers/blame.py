@@ -102,6 +102,7 @@ class _Case:
             self.activity.job_id,
             self.step.routine_id,
             self.step.slot,
+            self.host.codec,
             strategy=str(strategy),
             attempts=self.activity.attempt,
             payload=self._shown(),

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from routilux_dist.flow.handling import ErrorHandler
 from routilux_dist.flow.routine import Routine
 from routilux_dist.plan.plan import Plan
-from routilux_dist.wire import codec
 from routilux_dist.wire.block import Packed
+from routilux_dist.wire.codec import PICKLE, Codec, decode
 from routilux_dist.wire.slices import Receipt, Slice
 from routilux_workers import faults
 from routilux_workers.host import Host
@@ -26,16 +26,18 @@ class Shipment:
         code: Encoded (routines by id, the flow's error handler).
         partitions: Number of homes, by group index.
         block_bytes: Most bytes per new block.
+        codec: How bodies are encoded. The code itself is always a pickle.
     """
 
     plan: Plan
     code: Packed
     partitions: Mapping[int, int]
     block_bytes: int
+    codec: Codec = PICKLE
 
     def unpack(self) -> tuple[dict[str, Routine], ErrorHandler | None]:
         """Return fresh copies of the routines, and the flow's error handler."""
-        routines, handler = codec.decode(self.code)
+        routines, handler = decode(self.code)
         return routines, handler
 
 
@@ -45,7 +47,7 @@ def pack_code(routines: Mapping[str, Routine], handler: ErrorHandler | None) -> 
     Raises:
         SerializationError: One of them cannot be shipped; `validate()` says which part of it.
     """
-    return codec.encode((dict(routines), handler))
+    return PICKLE.encode((dict(routines), handler))
 
 
 def open_host(
@@ -62,6 +64,7 @@ def open_host(
         partitions=shipment.partitions,
         block_bytes=shipment.block_bytes,
         is_cancelled=is_cancelled,
+        codec=shipment.codec,
     )
 
 
@@ -74,11 +77,11 @@ def serve(host: Host, work: Slice) -> Receipt:
         before.put_back()
 
 
-def refuse(work: Slice, exc: BaseException) -> Receipt:
+def refuse(work: Slice, exc: BaseException, codec: Codec = PICKLE) -> Receipt:
     """Return the receipt of a slice whose host could not be built: its jobs end with the reason."""
     receipt = Receipt(work.id, work.attempt, untouched=list(work.running), pid=os.getpid())
     for _, block in work.blocks:
-        receipt.stopped[block.job] = faults.failure(exc, block.job, "", "setup", kind="open")
+        receipt.stopped[block.job] = faults.failure(exc, block.job, "", "setup", codec, kind="open")
     return receipt
 
 

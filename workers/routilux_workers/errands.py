@@ -208,7 +208,7 @@ class Errands:
         if taken is None:
             return False
         number, block, row, (payloads, items) = taken
-        activity = Activity(host.plan.flow, host.activity.is_cancelled)
+        activity = Activity(host.plan.flow, host.activity.is_cancelled, host.codec)
         activity.receipt = Receipt(0, 0)
         activity.enter(number, block, host.note(block.job))
         activity.turn_to(row, items)

@@ -7,8 +7,8 @@ from types import TracebackType
 from typing import Any
 
 from routilux_dist.errors import ValidationError
-from routilux_dist.wire import codec
 from routilux_dist.wire.block import Packed
+from routilux_dist.wire.codec import PICKLE, Codec, decode
 from routilux_dist.wire.failure import Failure
 
 #: Bounds of what is kept of an error's text, payload and pickle.
@@ -32,9 +32,9 @@ def safe_text(value: Any, limit: int, convert: Any = str) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
-def describe(exc: BaseException) -> tuple[str, str, str, Packed | None]:
-    """Return (type name, message, formatted traceback, pickled exception or None)."""
-    return type(exc).__name__, safe_text(exc, TEXT_CHARS), user_traceback(exc), carry(exc)
+def describe(exc: BaseException, codec: Codec = PICKLE) -> tuple[str, str, str, Packed | None]:
+    """Return (type name, message, formatted traceback, encoded exception or None)."""
+    return type(exc).__name__, safe_text(exc, TEXT_CHARS), user_traceback(exc), carry(exc, codec)
 
 
 def user_traceback(exc: BaseException) -> str:
@@ -75,11 +75,11 @@ def _user_frames(tb: TracebackType | None) -> str:
     return "".join(traceback.format_list(kept))
 
 
-def carry(exc: BaseException) -> Packed | None:
-    """Pickle an exception if it survives the journey and is small, else return None."""
+def carry(exc: BaseException, codec: Codec = PICKLE) -> Packed | None:
+    """Encode an exception if it survives the journey and is small, else return None."""
     try:
         packed = codec.encode(exc)
-        again = codec.decode(packed)
+        again = decode(packed)
         return packed if packed.nbytes <= EXCEPTION_BYTES and isinstance(again, type(exc)) else None
     except BaseException:  # whatever a user's __reduce__ or constructor raises: the text has to do
         return None
@@ -101,9 +101,9 @@ def blame_payload(exc: BaseException, routine: str, payload: Any) -> BaseExcepti
     return error
 
 
-def failure(exc: BaseException, job: str, routine: str, slot: str, **fields: Any) -> Failure:
+def failure(exc: BaseException, job: str, routine: str, slot: str, codec: Codec = PICKLE, **fields: Any) -> Failure:
     """Return the record of an exception. `fields` are further fields of `Failure`; `payload` may be any object."""
-    error_type, message, text, packed = describe(exc)
+    error_type, message, text, packed = describe(exc, codec)
     if "payload" in fields:
         fields["payload"] = safe_text(fields["payload"], PAYLOAD_CHARS, repr)
     return Failure(

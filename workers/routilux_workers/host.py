@@ -15,8 +15,8 @@ from routilux_dist.flow.context import ACTIVITY
 from routilux_dist.flow.handling import ErrorHandler
 from routilux_dist.flow.routine import Phase, Routine
 from routilux_dist.plan.plan import GroupKind, Plan, PortKind
-from routilux_dist.wire import codec
 from routilux_dist.wire.block import Block, Items, Rows
+from routilux_dist.wire.codec import PICKLE, Codec
 from routilux_dist.wire.failure import Failure, Letter
 from routilux_dist.wire.slices import JobNote, Receipt, Slice
 from routilux_workers import faults, keeping, stuck, trees
@@ -49,6 +49,7 @@ class Host:
         is_cancelled: Tells whether a job was cancelled meanwhile.
         clock: Seconds that go on; budgets, costs and time-driven policies are measured with it.
         keeps: Whether receipts carry the state that slices change.
+        codec: How bodies, job data, state and exceptions are encoded.
     """
 
     def __init__(  # noqa: PLR0913 - keyword-only, and each is a fact of the place it runs in
@@ -65,16 +66,18 @@ class Host:
         is_cancelled: Callable[[str], bool] = lambda job: False,
         clock: Callable[[], float] = perf_counter,
         keeps: bool = False,
+        codec: Codec = PICKLE,
     ) -> None:
         self.plan = plan
+        self.codec = codec
         self.keeps = keeps
         self.group = plan.groups[group]
         self.fifo = self.group.kind is GroupKind.SOLO
         self.max_hops: float = plan.limits.max_hops if plan.limits.max_hops is not None else float("inf")
-        self.activity = Activity(plan.flow, is_cancelled)
+        self.activity = Activity(plan.flow, is_cancelled, codec)
         self.watchdog = Watchdog()
         self.loop = Loop(self.watchdog)
-        self.packer = Packer(packed, block_bytes)
+        self.packer = Packer(packed, block_bytes, codec)
         self.clock = clock
         self.wiring = Wiring(
             plan,
@@ -127,7 +130,7 @@ class Host:
             try:
                 self._finish(routine.open)
             except BaseException as exc:  # a user's open() may raise anything; the job has to hear of it
-                self.broken = faults.failure(exc, "", routine_id, "open", kind="open")
+                self.broken = faults.failure(exc, "", routine_id, "open", self.codec, kind="open")
                 return
             routine._declared.phase = Phase.RUNNING
 
@@ -212,13 +215,13 @@ class Host:
         started = self.clock()
         for stateful in self.wiring.stateful:
             try:
-                self.receipt.kept.extend(keeping.keep(stateful, codec.encode))
+                self.receipt.kept.extend(keeping.keep(stateful, self.codec.encode))
             except keeping.CannotKeep as exc:
                 error = StateError(
                     f"the state of routine {exc.routine!r}, or a message that waits in it, cannot be saved: {exc.why}; keep "
                     f"plain data in self.state and open resources in open()"
                 )
-                failure = faults.failure(error, exc.job, exc.routine, "state", kind="serialization")
+                failure = faults.failure(error, exc.job, exc.routine, "state", self.codec, kind="serialization")
                 for job in {exc.job} if exc.job else {block.job for _, block in self.slice.blocks}:
                     self.receipt.stop(job, failure)
         if self.wiring.stateful:
@@ -367,7 +370,7 @@ class Host:
             )
             item = numbers_of([pile.items[row]])[0] if pile.items else None
             routine, _, event = senders[0].partition(".")
-            failure = faults.failure(error, pile.job, routine, event, kind="serialization", item=item)
+            failure = faults.failure(error, pile.job, routine, event, self.codec, kind="serialization", item=item)
             # Nothing of it can be kept, so this letter cannot be posted again: it has no rows.
             nothing = Block(
                 pile.job, pile.port, pile.partition, 0, 0, 1, 0, False, "", self.packer.body([None], None)[1]

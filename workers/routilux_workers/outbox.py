@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from routilux_dist.errors import SerializationError
 from routilux_dist.flow.state import Key, key_of, partition_of
-from routilux_dist.wire import codec
 from routilux_dist.wire.block import Block, Items, Mark, Rows
+from routilux_dist.wire.codec import PICKLE, Codec
 
 if TYPE_CHECKING:
     from routilux_workers.activity import Activity
@@ -125,9 +125,10 @@ def numbers_of(marks: list[Mark]) -> list[int]:
 class Packer:
     """Cuts piles into blocks."""
 
-    def __init__(self, packed: bool, block_bytes: int) -> None:
+    def __init__(self, packed: bool, block_bytes: int, codec: Codec = PICKLE) -> None:
         self.packed = packed
         self.block_bytes = block_bytes
+        self.codec = codec
 
     def cut(self, pile: Pile, rows: int) -> Iterator[Block]:
         """Yield blocks of at most `rows` messages.
@@ -145,7 +146,7 @@ class Packer:
         if not self.packed:
             yield self._block(pile, len(payloads), 0, Rows(payloads, items))
             return
-        body = codec.pack(payloads, items)
+        body = self.codec.pack(payloads, items)
         nbytes = body.nbytes
         if nbytes > self.block_bytes and len(payloads) > 1:
             # Aim at the limit in one step; sizes of neighbours are usually alike.
@@ -165,7 +166,7 @@ class Packer:
         """Return (size in bytes, body) of a few rows that stay together."""
         if not self.packed:
             return 0, Rows(payloads, items)
-        body = codec.pack(payloads, items)
+        body = self.codec.pack(payloads, items)
         return body.nbytes, body
 
     def bad_rows(self, payloads: list[Any]) -> dict[int, SerializationError]:
@@ -173,7 +174,7 @@ class Packer:
         bad = {}
         for row, payload in enumerate(payloads):
             try:
-                codec.encode(payload)
+                self.codec.encode(payload, "payload")
             except SerializationError as exc:
                 bad[row] = exc
         return bad

@@ -13,6 +13,7 @@ from routilux_dist.driver.session import Opening
 from routilux_dist.plan.tuning import Tuning
 from routilux_dist.testing.bench import compile_for
 from routilux_dist.wire.block import Block, Rows
+from routilux_dist.wire.codec import PICKLE, Codec
 from routilux_dist.wire.failure import Failure
 
 
@@ -43,12 +44,12 @@ class FakeSession:
 class Desk:
     """A worker over a fake session."""
 
-    def __init__(self, flow: rd.Flow, **options: Any) -> None:
+    def __init__(self, flow: rd.Flow, codec: Codec = PICKLE, **options: Any) -> None:
         self.plan = compile_for(flow)
         self.session = FakeSession(self.plan, **options)
         opening = Opening(
             plan=self.plan, routines=flow.routines, flow_handler=None, workers=2, tuning=Tuning(), validate=True,
-            worker_id="w", client_id="me",
+            worker_id="w", client_id="me", codec=codec,
         )  # fmt: skip
         self.worker = FlowWorker(self.plan, flow.routines, opening, self._open)
 

@@ -11,6 +11,8 @@ from routilux_dist.coordinator.commands import Advise, Refuse
 from routilux_dist.driver.driver import Gone
 from routilux_dist.errors import ConfigurationError, ExecutionError, SerializationError, StateError
 from routilux_dist.flow.state import partition_of
+from routilux_dist.wire.block import Form
+from routilux_dist.wire.codec import typed
 from routilux_dist.wire.failure import Letter
 from tests.unit.client.conftest import Desk, failure, summing
 
@@ -157,3 +159,16 @@ def test_letters_are_chosen_by_place(desk: Desk) -> None:
 def test_news_about_nobody_are_ignored(desk: Desk) -> None:
     desk.report("nobody")
     assert desk.worker.may_wait()
+
+
+def test_with_the_typed_codec_messages_and_metadata_are_typed() -> None:
+    desk = Desk(summing(), packed=True, codec=typed())
+    desk.worker.post("a", "input", {"a": (1,)}, metadata={"m": {2}})
+    (event,) = desk.session.posted
+    assert event.metadata.form == event.blocks[0].body.form == Form.TYPED
+    with pytest.raises(
+        SerializationError, match=r"the message for a.input cannot be sent .*: payload\['f'\]\[0\]: type .* register"
+    ):
+        desk.worker.post("a", "input", {"f": [threading.Lock()]})
+    with pytest.raises(SerializationError, match=r"metadata\['f'\]: type builtin_function_or_method is not registered"):
+        desk.worker.post("a", "input", 1, metadata={"f": len})

@@ -15,7 +15,9 @@ from routilux_dist.errors import StateError
 from routilux_dist.local.session import LocalSession
 from routilux_dist.plan.tuning import Tuning
 from routilux_dist.testing.bench import compile_for
-from routilux_dist.wire.block import Block, Rows
+from routilux_dist.wire.block import Block, Form, Rows
+from routilux_dist.wire.codec import PICKLE, Codec, typed
+from tests.bodies import bodies
 
 SECONDS = 20.0
 
@@ -23,7 +25,7 @@ SECONDS = 20.0
 class Local:
     """A session and the news of it."""
 
-    def __init__(self, function: Callable[[Any], Any], workers: int = 1, **tuning: Any) -> None:
+    def __init__(self, function: Callable[[Any], Any], workers: int = 1, codec: Codec = PICKLE, **tuning: Any) -> None:
         flow = rd.Flow("local")
         flow.add_routine(function, "a")
         self.plan = compile_for(flow)
@@ -32,7 +34,7 @@ class Local:
         self.callback: Callable[[Any], None] = lambda news: None
         opening = Opening(
             plan=self.plan, routines=flow.routines, flow_handler=None, workers=workers, tuning=Tuning(**tuning),
-            validate=True, worker_id="w", client_id="c",
+            validate=True, worker_id="w", client_id="c", codec=codec,
         )  # fmt: skip
         self.session = LocalSession(opening, self._hear)
 
@@ -190,3 +192,12 @@ def test_a_name_twice_is_refused(local: Callable[..., Local]) -> None:
     one.post("j", 1)
     with one.changed:
         assert one.changed.wait_for(lambda: any(isinstance(n, Refuse) for n in one.news), SECONDS)
+
+
+def test_with_the_typed_codec_bodies_are_encoded_in_this_process_too(local: Callable[..., Local]) -> None:
+    one = local(lambda x: {"x": {x}}, codec=typed())
+    assert one.session.packed
+    one.post("j", 1)
+    report = one.report("j")
+    found = list(bodies(report.outputs))
+    assert [getattr(body, "form", None) for body in found] == [Form.TYPED]

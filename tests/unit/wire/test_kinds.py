@@ -12,6 +12,7 @@ from typing import Any
 import msgpack
 import pytest
 
+from routilux_dist import errors
 from routilux_dist.errors import SerializationError
 from routilux_dist.wire import kinds, typed
 
@@ -30,8 +31,11 @@ def test_every_mark_and_leaf_has_a_way_back() -> None:
     assert set(kinds.LEAVES) == codes
 
 
-def test_the_closed_list_of_exceptions_is_made_of_builtins() -> None:
-    assert all(getattr(builtins, name) is cls for name, cls in kinds.EXCEPTIONS.items())
+def test_the_closed_list_of_exceptions_is_made_of_builtins_and_our_own() -> None:
+    assert all(
+        getattr(builtins, name, None) is cls or getattr(errors, name) is cls for name, cls in kinds.EXCEPTIONS.items()
+    )
+    assert "JobFailedError" not in kinds.EXCEPTIONS  # it carries a pickle
     assert all(issubclass(cls, BaseException) for cls in kinds.EXCEPTIONS.values())
 
 
@@ -45,6 +49,8 @@ def test_the_closed_list_of_exceptions_is_made_of_builtins() -> None:
         ImportError("m", name="n", path="p"),
         StopIteration(3),
         SystemExit(2),
+        SerializationError("why"),
+        errors.SlotHandlerError("text", error_type="Mine"),
     ],
 )
 def test_exceptions(exc: BaseException) -> None:
@@ -52,7 +58,7 @@ def test_exceptions(exc: BaseException) -> None:
     again = typed.loads(*typed.dumps(exc))
     assert type(again) is type(exc)
     assert (again.args, str(again), again.mine) == (exc.args, str(exc), 5)
-    for name in ("filename", "name", "path", "start", "value", "code"):
+    for name in ("filename", "name", "path", "start", "value", "code", "error_type"):
         assert getattr(again, name, None) == getattr(exc, name, None)
 
 

@@ -118,3 +118,9 @@ def test_an_unknown_event_is_named_with_the_likely_one(workbench: Build) -> None
 )
 def test_values_travel_closed(reducer: str, value: Any, opened: Any) -> None:
     assert open_value(reducer, close_value(reducer, value)) == opened
+
+
+def test_job_data_that_cannot_be_typed_is_named() -> None:
+    assert open_value("last", close_value("last", {"a": (1,)}, codec.typed())) == {"a": (1,)}
+    with pytest.raises(rd.SerializationError, match=r"job data 'k'\['f'\]: type .* is not registered"):
+        close_value("last", {"f": len}, codec.typed(), "job data 'k'")

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import dataclasses
+import pickle
+
 import routilux_dist as rd
 from routilux_dist.testing import Workbench
-from routilux_dist.wire.block import Block
+from routilux_dist.wire.block import Block, Form
+from routilux_dist.wire.codec import typed
 from routilux_dist.wire.slices import JobNote, Slice
 from routilux_workers import entry
 from tests.unit.workers.conftest import of, stateful
@@ -126,4 +130,15 @@ def test_a_host_whose_open_failed_is_built_again_for_the_next_slice() -> None:
     assert entry.task_host("f", lambda: shipped, 0, never) is again
     again.close()
     entry._hosts.clear()
+    one.close()
+
+
+def test_a_shipped_host_encodes_as_it_was_told() -> None:
+    shipped, one = shipment()
+    shipped = dataclasses.replace(shipped, codec=typed())
+    host = entry.open_host(pickle.loads(pickle.dumps(shipped)), 0)
+    (block,) = host.run(work(one, 1)).outputs
+    assert block.body.form == Form.TYPED
+    assert entry.refuse(work(one, 1), KeyError("a"), typed()).stopped["job"].exception.form == Form.TYPED  # type: ignore[union-attr]
+    host.close()
     one.close()

@@ -99,3 +99,12 @@ def test_a_failure_is_a_record() -> None:
     failure = faults.failure(raised(Mute()), "j", "r", "input", payload=Mute(), attempts=3)
     assert (failure.error_type, failure.attempts) == ("Mute", 3)
     assert "cannot be made" in failure.message
+
+
+def test_with_the_typed_codec_only_known_exceptions_are_carried() -> None:
+    carried = faults.carry(KeyError("a"), codec.typed())
+    assert carried is not None
+    assert carried.form == codec.typed().form
+    assert codec.decode(carried).args == ("a",)
+    assert faults.carry(Picky(1, 2), codec.typed()) is None
+    assert faults.failure(Picky(1, 2), "j", "r", "input", codec.typed()).exception is None

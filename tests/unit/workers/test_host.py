@@ -8,6 +8,9 @@ import pytest
 
 import routilux_dist as rd
 from routilux_dist.testing import Workbench
+from routilux_dist.wire.block import Form
+from routilux_dist.wire.codec import decode, typed
+from tests.bodies import bodies
 from tests.unit.workers.conftest import conserves, of, stateful
 
 Build = Callable[..., Workbench]
@@ -132,3 +135,59 @@ def test_what_a_slice_left_undone_does_not_leak_into_the_next(workbench: Build) 
     receipt = one.send("a.input", 3)
     assert one.sent(receipt) == [3]
     assert receipt.tallies["job"].routines == {0: [1, 0]}
+
+
+# ---- typed bodies ----------------------------------------------------------------------------------------------------
+
+
+class Mine(Exception):
+    """An exception that no other process knows."""
+
+
+def test_with_the_typed_codec_everything_in_a_receipt_is_typed(workbench: Build) -> None:
+    def act(routine: Any, x: Any) -> Any:
+        routine.state["seen"].append((x,))
+        return x
+
+    def work(x: int) -> Any:
+        job = rd.current_job()
+        job.set_data("last", {"x": x})
+        job.update("all", (x,), "append")
+        if x == 2:
+            raise KeyError("known")
+        if x == 3:
+            raise Mine("unknown")
+        return {"x": {x}}
+
+    handler = rd.ErrorHandler(rd.ErrorStrategy.CONTINUE)
+    flow = of(("a", work), ("s", stateful(act, seen=[])), links=("a.output s.input",), error_handler=handler)
+    for name in ("a", "s"):
+        one = workbench(flow, name, packed=True, keeps=True, codec=typed())
+        slot = f"{name}.input"
+        receipt = one.run(one.block(slot, [1, 2, 3]))
+        found = list(bodies(receipt))
+        assert len(found) >= 2
+        assert {getattr(body, "form", None) for body in found} == {Form.TYPED}
+    one = workbench(flow, "a", packed=True, codec=typed())
+    known, unknown = one.run(one.block("a.input", [2, 3])).letters
+    assert decode(known.failure.exception).args == ("known",)
+    assert unknown.failure.exception is None
+    assert (unknown.failure.error_type, unknown.failure.message) == ("Mine", "unknown")
+
+
+def test_what_cannot_be_typed_is_named_with_routine_event_and_field(workbench: Build) -> None:
+    one = workbench(of(("a", lambda x: {"rows": [1, {"when": Mine}]})), packed=True, codec=typed())
+    failure = one.run(one.block("a.input", [1])).stopped["job"]
+    assert failure.error_type == "SerializationError"
+    assert "a.output emitted" in failure.message
+    assert "payload['rows'][1]['when']: type type is not registered" in failure.message
+
+
+def test_state_that_cannot_be_typed_ends_its_job(workbench: Build) -> None:
+    def act(routine: Any, x: Any) -> None:
+        routine.state["n"] = {1: Mine()}
+
+    one = workbench(of(("s", stateful(act, n=0))), packed=True, keeps=True, codec=typed())
+    failure = one.run(one.block("s.input", [1])).stopped["job"]
+    assert "the state of routine 's'" in failure.message
+    assert "Mine is not registered" in failure.message

@@ -9,6 +9,8 @@ from routilux_dist.errors import SerializationError
 from routilux_dist.flow.state import partition_of
 from routilux_dist.testing import Workbench
 from routilux_dist.wire import codec
+from routilux_dist.wire.block import Form
+from routilux_dist.wire.codec import typed
 from routilux_workers.outbox import Packer, Pile
 from tests.unit.workers.conftest import of, stateful
 
@@ -84,3 +86,12 @@ def test_what_a_home_sends_to_itself_stays_there(workbench: Build) -> None:
     receipt = one.send("a.input", 1)
     assert one.sent(receipt) == [("second", 1)]
     assert receipt.blocks == []
+
+
+def test_typed_blocks() -> None:
+    packer = Packer(True, 1 << 20, typed())
+    (block,) = packer.cut(pile([{"a": {1}}], [3]), 5)
+    assert block.body.form == Form.TYPED
+    assert codec.unpack(block.body).payloads == [{"a": {1}}]
+    (bad,) = packer.bad_rows([1, {"f": len}]).values()
+    assert str(bad).startswith("payload['f']: type builtin_function_or_method is not registered")

@@ -108,6 +108,8 @@ class StatefulRoutine:
         self.waiting = 0
         #: Put back the state of the activation that runs; None when only `Redo` can.
         self.restore: Callable[[], None] | None = None
+        #: A cell of plain values, and what it held before the activation that runs.
+        self.saved: tuple[Cell, dict[str, Any]]
 
     # ---- messages ------------------------------------------------------------------------------------------------
 
@@ -136,6 +138,8 @@ class StatefulRoutine:
         return self._handling(spread, name, merge)
 
     def _handling(self, function: Callable[[Any], Any], name: str, merge: merging.Merge) -> Callable[[Any], Any]:
+        if merge is None and self.has_state:
+            return self._handling_state(function)
         key, cell_of, attributes = self.key, self.cell, self.attributes
 
         def handle(payload: Any) -> Any:
@@ -149,6 +153,42 @@ class StatefulRoutine:
             return function(payload)
 
         return handle
+
+    def _handling_state(self, function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        """Return what `_handling` would, in one piece: it is called for every message."""
+        key, activity, attributes, per_job = self.key, self.activity, self.attributes, self.per_job
+        put_back, nothing, plain = self._put_back, _nothing, _PLAIN
+
+        def handle(payload: Any) -> Any:
+            self.restore = nothing  # what an earlier activation did stays, even if this one does not get far
+            self.joined = None
+            at = None if key is None else key_of(key, payload)
+            home = activity.job_id if per_job else ""
+            cell: Cell | None = None
+            try:
+                cell = self.cells[home][at]
+            except (KeyError, TypeError):  # new, or not hashable
+                pass
+            if cell is None:  # out there, so that the lookup does not appear in its errors
+                cell = self.cell(at)
+            if self.track and (home, at) not in self.before:
+                self._touch(cell)
+            attributes["state"] = data = cell.data
+            for value in data.values():
+                if type(value) not in plain:
+                    self.restore = self._thawing(cell) if self.careful else None
+                    break
+            else:
+                self.saved = cell, data.copy()
+                self.restore = put_back
+            self.runs += 1
+            return function(payload)
+
+        return handle
+
+    def _put_back(self) -> None:
+        cell, data = self.saved
+        cell.data = data
 
     def _arrive(self, name: str, payload: Any) -> None:
         """A message for a slot that waits for others."""

@@ -11,16 +11,22 @@ export RAY_ENABLE_UV_RUN_RUNTIME_ENV = 0
 export RAY_USAGE_STATS_ENABLED = 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check crash bench lock clean
+.PHONY: help demo test check crash simulate bench lock clean
 
 help: ## list the commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(STAMP) ## count what a code base is made of, on Ray
 	@$(BIN)/python -m examples.code_census
 
 test: $(STAMP) ## run every test
 	@$(BIN)/python -m pytest
+
+SEEDS ?= 100000
+simulate: $(STAMP) ## the engine in SEEDS=100000 schedules of faults, then every small one
+	@$(BIN)/python -m tests.simulation $(SEEDS)
+	@$(BIN)/python -m tests.simulation.exhaustive 2 distributed
+	@$(BIN)/python -m tests.simulation.exhaustive 2 sequential
 
 check: $(STAMP) ## format, lint, types, import law, unit tests
 	@$(BIN)/ruff check
@@ -29,7 +35,7 @@ check: $(STAMP) ## format, lint, types, import law, unit tests
 	@$(BIN)/lint-imports
 	@$(BIN)/python -m pytest tests/unit
 
-crash: $(STAMP) ## crash, cut and flip the journal: a million images, every bit of 64 KiB (takes an hour)
+crash: $(STAMP) ## look at a million crash images of the journal, and at every cut and flipped bit of one of 64 KiB
 	@$(BIN)/python -m tests.property.crashes 1000000
 	@$(BIN)/python -m tests.property.damage
 

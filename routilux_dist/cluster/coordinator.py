@@ -13,7 +13,6 @@ import ray.exceptions
 from routilux_dist.clock import SystemClock
 from routilux_dist.cluster import bodies, resources
 from routilux_dist.cluster.crew import Crew
-from routilux_dist.cluster.inbox import Answer, Inbox
 from routilux_dist.cluster.workplaces import Workplaces
 from routilux_dist.coordinator.commands import Advise
 from routilux_dist.coordinator.events import ControlAsked, Event, Posted, SliceFinished, SliceLost
@@ -24,11 +23,8 @@ from routilux_dist.plan.tuning import Tuning
 from routilux_dist.wire.slices import Slice
 from routilux_workers.entry import Shipment
 
-SHUT_DOWN = "the running flow was shut down"
 #: Seconds after which a client's call for news returns empty-handed, so that it can see whether it is still wanted.
 POLL_SECONDS = 20.0
-#: Seconds for which the call that brings a message waits for what it leads to.
-LINGER_SECONDS = 0.02
 
 
 class Coordinator:
@@ -45,7 +41,8 @@ class Coordinator:
         crew: Crew,
     ) -> None:
         clock = SystemClock()
-        self._inboxes: dict[str, Inbox] = {}
+        self._news: dict[str, list[News]] = {}
+        self._bell: dict[str, asyncio.Event] = {}
         self._door = asyncio.Event()
         self._door.set()
         self._flying: set[asyncio.Task[None]] = set()
@@ -76,32 +73,27 @@ class Coordinator:
 
     # ---- for clients ---------------------------------------------------------------------------------------------
 
-    async def take(self, events: list[Event], client: str, linger: bool) -> Answer:
-        """Take in messages and requests; after messages it returns when there is room for more.
-
-        Args:
-            events: What happened.
-            client: Who is told what is new on this occasion; "" for nobody.
-            linger: Wait a moment for what these events lead to: their way back is then that of this call.
-        """
+    async def take(self, events: list[Event]) -> None:
+        """Take in messages and requests; after messages it returns when there is room for more."""
         self._feed(*events)
         if self.closed:
             self._cancel_all()  # what was on its way when it closed
-        elif not self._door.is_set() and any(isinstance(event, Posted) and event.blocks for event in events):
+        elif any(isinstance(event, Posted) and event.blocks for event in events):
             await self._door.wait()
-        if not client:
-            return Answer(None, [])
-        return await self._inbox(client).fetch(LINGER_SECONDS if linger and not self.closed else 0.0)
 
-    async def news(self, client: str) -> Answer:
+    async def news(self, client: str) -> list[News]:
         """Return what is new for a client; waits for it."""
-        return await self._inbox(client).fetch(0.0 if self.closed else POLL_SECONDS)
-
-    def last_words(self, client: str) -> Answer:
-        """Tell a client that there will be no more news."""
-        inbox = self._inbox(client)
-        inbox.add(Gone(SHUT_DOWN))
-        return inbox.take()
+        waiting = self._inbox(client)
+        if not waiting and not self.closed:
+            bell = self._bell[client]
+            bell.clear()
+            try:
+                await asyncio.wait_for(bell.wait(), POLL_SECONDS)
+            except asyncio.TimeoutError:
+                return []
+            waiting = self._news[client]
+        self._news[client] = []
+        return waiting
 
     def ask(self, question: str, job: str) -> Any:
         """Answer a question about the present state."""
@@ -112,8 +104,8 @@ class Coordinator:
         self.closed = True
         self._cancel_all()
         self._door.set()
-        for inbox in self._inboxes.values():
-            inbox.close()
+        for bell in self._bell.values():
+            bell.set()
         refs = self._workplaces.close()
         if refs:
             await asyncio.wait([asyncio.ensure_future(_quietly(ref)) for ref in refs], timeout=3)
@@ -121,14 +113,14 @@ class Coordinator:
 
     def _cancel_all(self) -> None:
         for job in list(self._driver.machine.jobs):
-            self._feed(ControlAsked(job, "cancel", SHUT_DOWN))
+            self._feed(ControlAsked(job, "cancel", "the running flow was shut down"))
 
     # ---- for the driver ------------------------------------------------------------------------------------------
 
     def dispatch(self, work: Slice) -> None:
         try:
             if self.closed:
-                raise StateError(SHUT_DOWN)
+                raise StateError("the running flow was shut down")
             receipt, stored = self._workplaces.send(work)
         except Exception as exc:  # the call could not be made: its options, or a lost connection
             reason = f"{type(exc).__name__}: {exc}"
@@ -180,28 +172,25 @@ class Coordinator:
     def tell(self, news: News) -> None:
         if isinstance(news, Advise):
             self._advice.update(news.rows)
-            clients = list(self._inboxes)
+            clients = list(self._news)
         else:
             assert not isinstance(news, Gone), "only sessions say that"
             clients = [news.client]
         for client in clients:
-            inbox = self._inbox(client)
-            inbox.add(news)
+            self._inbox(client).append(news)
             # Advice is no reason to answer: it goes with the next news.
-            if not isinstance(news, Advise) or len(inbox) > 16:
-                inbox.ring()
+            if not isinstance(news, Advise) or len(self._news[client]) > 16:
+                self._bell[client].set()
 
     # ---- inside --------------------------------------------------------------------------------------------------
 
-    def _inbox(self, client: str) -> Inbox:
-        inbox = self._inboxes.get(client)
-        if inbox is None:
-            inbox = self._inboxes[client] = Inbox()
-            if self._advice:
-                inbox.add(Advise(dict(self._advice)))
+    def _inbox(self, client: str) -> list[News]:
+        if client not in self._news:
+            self._news[client] = [Advise(dict(self._advice))] if self._advice else []
             if self._fatal is not None:
-                inbox.add(self._fatal)
-        return inbox
+                self._news[client].append(self._fatal)
+            self._bell[client] = asyncio.Event()
+        return self._news[client]
 
     def _feed(self, *events: Event) -> None:
         self._guarded(lambda: self._driver.feed(*events))
@@ -215,9 +204,9 @@ class Coordinator:
             call()
         except Exception as exc:
             self._fatal = Gone(f"{type(exc).__name__}: {exc}")
-            for inbox in self._inboxes.values():
-                inbox.add(self._fatal)
-                inbox.ring()
+            for client, bell in self._bell.items():
+                self._news[client].append(self._fatal)
+                bell.set()
             traceback.print_exc()
 
     def _set_timer(self) -> None:

@@ -131,15 +131,17 @@ def _deliver_again(world: World, place: int) -> None:
 
 def _flying(world: World) -> Iterator[tuple[Any, ...]]:
     for place, mail in enumerate(world.mail):
-        if isinstance(mail.event, SliceFinished) and not mail.sent.told:
+        if not mail.sent.told:
             yield (place, 1)
             yield (place, -1)
 
 
 def _deliver_alien(world: World, place: int, step: int) -> None:
     event = world.mail[place].event
-    assert isinstance(event, SliceFinished)
-    world.feed(SliceFinished(replace(event.receipt, attempt=event.receipt.attempt + step)))
+    if isinstance(event, SliceFinished):
+        world.feed(SliceFinished(replace(event.receipt, attempt=event.receipt.attempt + step)))
+    else:
+        world.feed(replace(event, attempt=event.attempt + step))
 
 
 # ---- time --------------------------------------------------------------------------------------------------------
@@ -206,6 +208,7 @@ def _mortal(world: World) -> Iterator[tuple[Any, ...]]:
 def _restart(world: World) -> None:
     assert world.successor is not None
     world.machine = world.successor(world.machine)
+    world.ledger.blind()
 
 
 #: Kind -> (what it may hit now, how it happens).

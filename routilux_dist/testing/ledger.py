@@ -15,6 +15,8 @@ from typing import Any
 from routilux_dist.coordinator.commands import Deliver, Report
 from routilux_dist.coordinator.events import ControlAsked, Posted
 from routilux_dist.coordinator.machine import Machine
+from routilux_dist.plan.plan import Plan
+from routilux_dist.testing.lines import Lines
 from routilux_dist.wire import codec
 from routilux_dist.wire.block import Block, Rows
 from routilux_dist.wire.failure import Failure, Letter
@@ -25,7 +27,10 @@ class Broken(AssertionError):  # noqa: N818 - what it is
     """A promise of the engine was broken."""
 
 
-#: A message: its port, and the identity of its payload.
+#: Workers that may die under a message.
+MOST_DEATHS = 3
+#: A message: its port, and the identity of its payload; those that are encoded have none.
+ENCODED = -1
 Mark = tuple[int, int]
 
 
@@ -41,6 +46,8 @@ class Instance:
         losses: Slices with its messages that were reported lost, with blame.
         outputs: Outputs in the order in which they were committed.
         open_items: Of streams: open messages by item.
+        blamed: Workers that died under a message, one after another.
+        shared: Messages that were posted again while they were there.
     """
 
     name: str
@@ -60,12 +67,26 @@ class Instance:
     data: Any = None
     summary: Any = None
     open_items: Counter[int] = field(default_factory=Counter)
+    blamed: Counter[Mark] = field(default_factory=Counter)
+    shared: set[Mark] = field(default_factory=set)
+
+    def enter(self, marks: list[Mark]) -> None:
+        """Take in messages that come from outside, or once more."""
+        self.shared.update(mark for mark in marks if self.waiting[mark] or self.flying[mark])
+        self.forgive(marks)
+        self.waiting.update(marks)
+
+    def forgive(self, marks: Iterable[Mark]) -> None:
+        """Forget which workers died under these messages: they have come through, or come anew."""
+        for mark in marks:
+            self.blamed.pop(mark, None)
 
 
 class Ledger:
     """The messages of all jobs of a simulated world."""
 
-    def __init__(self) -> None:
+    def __init__(self, plan: Plan) -> None:
+        self.lines = Lines(plan)
         self.alive: dict[str, Instance] = {}
         #: Jobs that ended and whose names are not free.
         self.ended: dict[str, Instance] = {}
@@ -78,6 +99,10 @@ class Ledger:
         #: Messages may be the same object in several places: those that are kept must not be collected, or a new one could have
         #: its identity.
         self._kept: list[Any] = []
+        #: Blocks of slices that never ran, by number.
+        self._innocent: dict[int, Block] = {}
+        #: Whether messages are told apart no more: after a restart they are other objects.
+        self._blind = False
 
     # ---- clients -------------------------------------------------------------------------------------------------
 
@@ -98,7 +123,9 @@ class Ledger:
         rows = [mark for block in event.blocks for mark in self._marks(block)]
         if not one.finishing:
             one.posted.extend((block.port, p) for block in event.blocks for p in _payloads(block))
-            one.waiting.update(rows)
+            one.enter(rows)
+            for block in event.blocks:
+                self.lines.join(one, block, self._marks(block))
             if event.stream:
                 for block in event.blocks:
                     one.open_items.update(_items(block))
@@ -125,14 +152,18 @@ class Ledger:
         if one is not None:
             one.asked["retry"] += 1
             for letter in letters:
-                one.waiting.update(self._marks(letter.block))
+                marks = self._marks(letter.block)
+                one.enter(marks)
+                self.lines.join(one, letter.block, marks)
 
     # ---- slices --------------------------------------------------------------------------------------------------
 
     def dispatched(self, work: Slice) -> None:
         """A slice was ordered: all of it has to be there, of jobs that may run."""
         mine: dict[str, Instance] = {}
-        for _, block in work.blocks:
+        for number, block in work.blocks:
+            if self._innocent.pop(number, block) is not block:
+                raise Broken(f"block {number} is not what it was before a loss that nobody is to blame for")
             one = self.alive.get(block.job)
             if one is None:
                 raise Broken(f"slice {work.id} holds messages of job {block.job!r}, which has ended")
@@ -148,6 +179,10 @@ class Ledger:
                     f"slice {work.id} holds messages of job {block.job!r} that do not wait: {_payloads(block)!r:.200}"
                 )
             one.flying.update(marks)
+            if not self.lines.leave(one, block, marks):
+                raise Broken(
+                    f"slice {work.id} holds messages of job {block.job!r} before their turn: {_payloads(block)!r:.200}"
+                )
         for number in work.running:
             name = self.running[number].job
             mine[name] = self.alive[name]
@@ -156,23 +191,27 @@ class Ledger:
     def finished(self, work: Slice, receipt: Receipt) -> None:
         """The first news of a slice is its receipt: it is committed for the jobs that are alive."""
         jobs = self._land(work, set(receipt.untouched), set(receipt.running))
+        for _, block in work.blocks:
+            if block.job in jobs:
+                jobs[block.job].forgive(self._marks(block))
         for block in receipt.carried:
             if block.job in jobs:
                 jobs[block.job].flying.update(self._marks(block))
                 self.carried[id(block)] = block
+        left = []
         for block in receipt.blocks:
             if block.job in jobs:
-                jobs[block.job].waiting.update(self._marks(block))
+                marks, one = self._marks(block), jobs[block.job]
+                one.waiting.update(marks)
+                if self.lines.here(block, work.group, work.partition):
+                    left.append((one, block, marks))
+                else:
+                    self.lines.join(one, block, marks)
+        for one, block, marks in reversed(left):
+            self.lines.head(one, block, marks)
         for _, block in receipt.retries:
             if block.job in jobs:
                 jobs[block.job].waiting.update(self._marks(block))
-        for name, (ranges, singles, added) in receipt.items.items():
-            if name in jobs:
-                items = jobs[name].open_items
-                for first, count in ranges:
-                    items.subtract(range(first, first + count))
-                items.subtract(singles)
-                items.update(added)
 
     def lost(self, work: Slice, machine: Machine, letters: dict[str, int], innocent: bool) -> None:
         """The first news of a slice is that it is lost: its messages wait again, except those that became dead letters.
@@ -184,16 +223,20 @@ class Ledger:
             innocent: Whether nobody is to blame.
         """
         jobs = self._land(work, {*work.running, *(number for number, _ in work.blocks)})
+        if not innocent:
+            self._blame(work, jobs)
+        elif not self._blind:
+            self._innocent.update(work.blocks)
         for name, one in jobs.items():
             one.losses += not innocent
-            job = machine.jobs.get(name)
+            job = machine.find(name)
             for letter in job.letters[letters.get(name, 0) :] if job is not None else ():
                 one.waiting.subtract(self._marks(letter.block))
 
     def _land(self, work: Slice, back: set[int], on: AbstractSet[int] = frozenset()) -> dict[str, Instance]:
         """Take a slice out of the air, but for blocks that its host goes on with; some go back to where they were."""
         jobs = {name: one for name, one in self.jobs.pop(work.id).items() if self.alive.get(name) is one}
-        for number, block in [*((number, self.running.pop(number)) for number in work.running), *work.blocks]:
+        for number, block in reversed([*((number, self.running.pop(number)) for number in work.running), *work.blocks]):
             one = jobs.get(block.job)
             if one is None or block.rows == 0:
                 continue
@@ -204,7 +247,22 @@ class Ledger:
             one.flying.subtract(marks)
             if number in back:
                 one.waiting.update(marks)
+                self.lines.head(one, block, marks)
         return jobs
+
+    def _blame(self, work: Slice, jobs: dict[str, Instance]) -> None:
+        """A message may take a few workers down, and no more."""
+        for _, block in work.blocks:
+            one = jobs.get(block.job)
+            if one is None:
+                continue
+            for mark, payload in zip(self._marks(block), _payloads(block)):
+                # Numbers and text may be one object in many messages.
+                if mark[1] == ENCODED or mark in one.shared or isinstance(payload, (int, str)):
+                    continue
+                one.blamed[mark] += 1
+                if one.blamed[mark] > MOST_DEATHS:
+                    raise Broken(f"{one.blamed[mark]} workers died one after another under {payload!r:.200}")
 
     # ---- ends ----------------------------------------------------------------------------------------------------
 
@@ -215,6 +273,11 @@ class Ledger:
             raise Broken(f"results of job {news.job!r} were delivered, which has ended")
         one.outputs.extend(news.outputs)
         one.letters.extend(news.letters)
+        ranges, singles, added = news.items or ((), (), ())
+        for first, count in ranges:
+            one.open_items.subtract(range(first, first + count))
+        one.open_items.subtract(singles)
+        one.open_items.update(added)
         for letter in news.letters:
             if letter.failure.kind == "lost":  # no receipt told of it
                 one.waiting.subtract(self._marks(letter.block))
@@ -254,13 +317,25 @@ class Ledger:
                     f"{job.flying}"
                 )
 
+    def blind(self) -> None:
+        """Go on with counting: the messages were stored and read again, so none of them is the object it was."""
+        self._blind = True
+        self._innocent.clear()
+        self.lines.blind(lambda mark: (mark[0], ENCODED))
+        for one in self.alive.values():
+            for counter in (one.waiting, one.flying):
+                known = list(counter.items())
+                counter.clear()
+                for (port, _), count in known:
+                    counter[port, ENCODED] += count
+
     # ---- messages ------------------------------------------------------------------------------------------------
 
     def _marks(self, block: Block) -> list[Mark]:
         if block.rows == 0:
             return []
-        if not isinstance(block.body, Rows):
-            return [(block.port, -1)] * block.rows  # encoded: they have no identity, and are only counted
+        if self._blind or not isinstance(block.body, Rows):
+            return [(block.port, ENCODED)] * block.rows  # encoded: they have no identity, and are only counted
         self._kept.append(block.body)
         return [(block.port, id(payload)) for payload in codec.rows_of(block).payloads]
 

@@ -22,6 +22,23 @@ class Died(BaseException):
     """The process died while it ran a slice. Not an `Exception`: no user code between here and there may survive it."""
 
 
+#: The process whose slice runs, innermost last.
+_running: list[Process] = []
+
+
+def crash() -> None:
+    """Take the process down that runs the present activation, as `os._exit` or a fault in native code would.
+
+    The simulated process is found dead at the end of its slice.
+
+    Raises:
+        Died: Always, so that the activation has no effect; outside of a simulated process nothing else happens.
+    """
+    if _running:
+        _running[-1].crashed = True
+    raise Died
+
+
 class HostClock:
     """The clock of one process: each look at it takes `pace` seconds, and at a chosen look the process dies."""
 
@@ -99,6 +116,7 @@ class Process:
         self.program, self.place, self.partitions = program, place, partitions
         self.clock, self.packed, self.is_cancelled = clock, packed, is_cancelled
         self.alive = True
+        self.crashed = False
         #: Whether it stands for many processes, each of which runs one slice at a time and keeps nothing.
         self.shared = program.plan.groups[place[0]].kind is GroupKind.TASKS
         #: Slices that were sent and have not begun, by id.
@@ -114,6 +132,8 @@ class Process:
         """
         clock = self.clock
         clock.looks, clock.fatal = 0, fatal
+        self.crashed = False
+        _running.append(self)
         if self.packed:
             work = codec.decode(codec.encode(work))
         try:
@@ -123,7 +143,9 @@ class Process:
             return None
         except BaseException as exc:  # a routine's constructor or setup raised on replay, or the engine has a fault
             receipt = refuse(work, exc)
-        if fatal and clock.looks >= fatal:  # it died where whatever user code raises is caught
+        finally:
+            _running.pop()
+        if self.crashed or (fatal and clock.looks >= fatal):  # it died where whatever user code raises is caught
             self.die()
             return None
         clock.fatal = 0

@@ -17,6 +17,7 @@ from routilux_dist.coordinator.events import (
 )
 from routilux_dist.plan.plan import Plan
 from routilux_dist.testing.faults import KINDS
+from routilux_dist.wire import codec
 from routilux_dist.wire.block import Block, Rows
 from routilux_dist.wire.slices import Receipt, Slice
 
@@ -90,7 +91,7 @@ def _payloads(block: Block) -> str:
     if not isinstance(block.body, Rows):
         return f"({block.rows} encoded)"
     tries = f" (try {block.attempt})" if block.attempt > 1 else ""
-    return f"{block.body.payloads!r:.160}{tries}"
+    return f"{codec.rows_of(block).payloads!r:.160}{tries}"
 
 
 def _report(report: Report) -> str:

@@ -44,7 +44,7 @@ Successor = Callable[[Machine], Machine]
 #: Timers of limits. When they ring whenever they like, few jobs live to see their end.
 LIMITS = ("timeout", "stall", "abort")
 #: Events that a job may take to its end once nothing fails any more.
-PATIENCE = 3000
+PATIENCE = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +113,8 @@ class Sent:
     doomed: bool = False
     #: Whether nobody wants it any more; "force" if its process has to go.
     unwanted: str = ""
+    #: Whether the machine has asked for its end: then its loss is nobody's fault.
+    aborted: bool = False
 
 
 @dataclass(slots=True)
@@ -143,7 +145,7 @@ class World:
     tape: Tape
     successor: Successor | None = None
     now: float = 0.0
-    ledger: Ledger = field(default_factory=Ledger)
+    ledger: Ledger = field(init=False)
     processes: dict[tuple[int, int], Process] = field(default_factory=dict)
     sent: dict[int, Sent] = field(default_factory=dict)
     mail: list[Mail] = field(default_factory=list)
@@ -166,6 +168,7 @@ class World:
 
     def __post_init__(self) -> None:
         self.partitions = self.program.partitions(self.knobs.homes)
+        self.ledger = Ledger(self.program.plan)
         self.machine = Machine(
             self.program.plan,
             Tuning(block_rows=self.knobs.block_rows, max_pending_blocks=self.knobs.door),
@@ -218,6 +221,8 @@ class World:
         if self.ledger.alive:
             stuck = {name: (str(job.status), job.blocks, job.stage) for name, job in self.machine.jobs.items()}
             raise Broken(f"nothing happens any more, and these jobs have not ended: {stuck}")
+        if not self.machine.door_open:
+            raise Broken("no job is left, and producers still have to wait")
 
     def _let_go(self) -> bool:
         """Resume and close what nobody resumes or closes; return whether there was something."""
@@ -418,7 +423,7 @@ class World:
         elif sent is not None and isinstance(event, SliceFinished):
             ledger.finished(sent.slice, event.receipt)
         elif sent is not None and isinstance(event, SliceLost):
-            ledger.lost(sent.slice, machine, letters, event.innocent)
+            ledger.lost(sent.slice, machine, letters, event.innocent or sent.aborted)
         self.obey(commands)
         ledger.check(machine)
 
@@ -436,6 +441,7 @@ class World:
                 self.ledger.delivered(command)
             elif isinstance(command, Abort) and command.slice_id in self.sent:
                 self.sent[command.slice_id].unwanted = "force" if command.force else "please"
+                self.sent[command.slice_id].aborted = True
 
     def _dispatch(self, work: Slice) -> None:
         place = (work.group, work.partition)

@@ -67,6 +67,14 @@ def test_error_fallback(backend: str, capsys: pytest.CaptureFixture[str]) -> Non
     assert lines[6] == "dead letters: GHI"
 
 
+def test_simulated_faults(capsys: pytest.CaptureFixture[str]) -> None:
+    importlib.import_module("examples.simulated_faults").main()
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "charge:"
+    assert lines[2] in ("AssertionError: ann paid 2 times", "AssertionError: bob paid 2 times")
+    assert lines[-2:] == ["charge_once:", "right in 500 schedules"]
+
+
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_the_command_in_the_docstring_works(name: str) -> None:
     text = (ROOT / "examples" / f"{name}.py").read_text(encoding="utf-8")

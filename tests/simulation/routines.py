@@ -7,10 +7,11 @@ import zlib
 from collections.abc import Iterator
 
 import routilux_dist as rd
+from routilux_dist.testing.processes import crash
 
-PLAIN, POISON, SHY, DOUBLE, MOODY, STUMBLE, ROTTEN = range(7)
+PLAIN, POISON, SHY, DOUBLE, MOODY, STUMBLE, ROTTEN, DEADLY = range(8)
 """Natures: nothing special; always raises; raises twice, after it emitted; gives two messages; emits what depends on the try;
-makes the chain raise once; makes the book raise always."""
+makes the chain raise once; makes the book raise always; kills its process always."""
 
 Item = tuple[str, int, int]
 
@@ -41,6 +42,8 @@ class Work(rd.Routine):
     def logic(self, item: Item) -> None:
         job = rd.current_job()
         nature, attempt = item[2], job.attempt
+        if nature == DEADLY:
+            crash()
         job.update("worked", 1, "sum")
         for _ in range(attempt if nature == MOODY else 2 if nature == DOUBLE else 1):
             self.emit("output", (*item, next(_serials)))
@@ -148,6 +151,15 @@ def ledger_flow(mode: str, keys: int, **limits: object) -> rd.Flow:
     for target in ("chain", "book", "batch", "every"):
         flow.connect("work.output", f"{target}.input")
     flow.connect("chain.end", "last.input")
+    return flow
+
+
+def small_flow(mode: str) -> rd.Flow:
+    """The smallest flow with a stateless and a stateful routine."""
+    flow = rd.Flow("small", execution_mode=mode)
+    flow.add_routine(lambda text: text, "pass")
+    flow.add_routine(Chain(0), "chain")
+    flow.connect("pass.output", "chain.input")
     return flow
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import routilux_dist as rd
@@ -20,16 +20,17 @@ from tests.property.routines import build
 from tests.simulation import routines
 from tests.simulation.routines import DOUBLE, POISON, ROTTEN, link
 
-FAULTS = Faults.every(5)
+FAULTS = Faults.every(12)
 
-#: Makes the payloads of one post: (tape, job, number of the first, how many).
-MakeItems = Callable[[Tape, str, int, int], list[Any]]
+#: What happens in the smallest worlds: all that concerns slices, and what changes whose they are.
+SMALL_KINDS = ("death", "false death", "innocent", "twice", "again", "alien", "home", "cancel", "pause")
 
 
 class Base:
     """A flow, its clients, and what has to come of their jobs."""
 
     entry = "work.input"
+    natures = 7
     stream = False
 
     def __init__(self, flow: rd.Flow, faults: Faults = FAULTS, successor: Successor | None = None) -> None:
@@ -60,7 +61,7 @@ class Base:
         return Client(job, steps, self.stream, self.stream)
 
     def items(self, tape: Tape, job: str, first: int, count: int) -> list[Any]:
-        return [(job, first + n, tape.choose(7)) for n in range(count)]
+        return [(job, first + n, tape.choose(self.natures)) for n in range(count)]
 
     def check(self, world: World) -> None:
         for one in world.ledger.all:
@@ -100,12 +101,19 @@ class Books(Base):
     def __init__(self, mode: str, keys: int, **options: Any) -> None:
         super().__init__(routines.ledger_flow(mode, keys), **options)
         self.keys, self.fifo = keys, mode == "sequential"
+        if not self.fifo:
+            self.natures = 8
 
     def check_completed(self, world: World, one: Instance) -> None:
-        if lost(one):
-            return
         out = outputs(world, one)
         posted = Counter(payload for _, payload in one.posted)
+        killers = Counter(
+            codec.rows_of(letter.block).payloads[0] for letter in one.letters if letter.failure.kind == "lost"
+        )
+        posted -= killers
+        assert not any(item[2] == routines.DEADLY for item in posted), "what kills its workers has to be put aside"
+        if not world.deaths:
+            assert all(item[2] == routines.DEADLY for item in killers), f"put aside for nothing: {killers}"
         reached: Counter[Any] = Counter()
         for item, times in posted.items():
             reached[item] += times * (0 if item[2] == POISON else 2 if item[2] in (DOUBLE, routines.MOODY) else 1)
@@ -127,12 +135,14 @@ class Books(Base):
             plain = [item for _, item in one.posted if item[2] in (routines.PLAIN, DOUBLE, ROTTEN)]
             seen = [step[3][:3] for step in steps if step[3][2] in (routines.PLAIN, DOUBLE, ROTTEN)]
             assert list(dict.fromkeys(seen)) == list(dict.fromkeys(plain)), "first in, first out"
+            numbers = [step[3][3] for step in steps if step[3][2] in (routines.PLAIN, DOUBLE, ROTTEN)]
+            assert numbers == sorted(numbers), "first in, first out"
 
     def _letters(self, one: Instance, posted: Counter[Any], reached: Counter[Any]) -> None:
         dead = Counter(
             (letter.failure.routine, codec.rows_of(letter.block).payloads[0][:3])
             for letter in one.letters
-            if letter.failure.kind != "late"
+            if letter.failure.kind not in ("late", "lost")
         )
         expected = Counter({("work", item): n for item, n in posted.items() if item[2] == POISON})
         expected += Counter({("book", item): n for item, n in reached.items() if item[2] == ROTTEN})
@@ -150,6 +160,18 @@ class Books(Base):
         assert len(ends) == len(told), f"finish ran twice: {told}"
         if self.keys or chains:
             assert ends == chains, "finish saw another state than the last message left"
+
+
+class Names(Books):
+    """One client that uses a name again."""
+
+    def world(self, tape: Tape) -> World:
+        world = super().world(tape)
+        item = self.items(tape, "j0", 0, 2)
+        world.clients[:] = [
+            Client("j0", deque([("post", self.entry, item, True), ("release",), ("post", self.entry, item, True)]))
+        ]
+        return world
 
 
 class Stops(Base):
@@ -254,6 +276,51 @@ class Random(Base):
         assert refused == expected.refused
 
 
+class Small(Base):
+    """Two messages for a chain, by way of a stateless routine: small enough for every schedule."""
+
+    entry = "pass.input"
+
+    def __init__(self, mode: str, kinds: tuple[str, ...] = SMALL_KINDS) -> None:
+        super().__init__(routines.small_flow(mode), Faults(kinds, deaths=3))
+
+    def world(self, tape: Tape) -> World:
+        routines.reset()
+        items = [("j", number, routines.PLAIN, number) for number in range(2)]
+        steps = deque([("post", self.entry, items[:1], False), ("post", self.entry, items[1:], True)])
+        knobs = Knobs(workers=2, homes=1, lookahead=True, block_rows=1)
+        return World(self.program, knobs, [Client("j", steps)], self.faults, tape)
+
+    def check_completed(self, world: World, one: Instance) -> None:
+        if lost(one):
+            return
+        steps = outputs(world, one)["chain.step"]
+        digest = 0
+        for place, (_, n, seen, item) in enumerate(steps):
+            digest = link(digest, item)
+            assert (n, seen) == (place + 1, digest)
+        assert sorted(item for *_, item in steps) == sorted(item for _, item in one.posted)
+        assert outputs(world, one)["chain.end"] == [(None, len(steps), digest)]
+
+
+class Crowd(Small):
+    """Jobs with state in one home, which does not live long, and clients that change their minds."""
+
+    entry = "chain.input"
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__("distributed", ("cancel", "home"))
+        self.faults = replace(self.faults, most=6)
+
+    def world(self, tape: Tape) -> World:
+        routines.reset()
+        clients = []
+        for job in ("j0", "j1", "j2")[: 2 + tape.choose(2)]:
+            posts = [("post", self.entry, [(job, n, routines.PLAIN, n)], n == 3) for n in range(4)]
+            clients.append(Client(job, deque(posts)))
+        return World(self.program, Knobs(homes=1, block_rows=1), clients, self.faults, tape)
+
+
 class Mixed:
     """All of them; the tape chooses."""
 
@@ -277,6 +344,10 @@ def everything(**options: Any) -> Mixed:
             Books("distributed", 2, **options),
             Books("distributed", 0, **options),
             Books("sequential", 2, **options),
+            Names("distributed", 0, **options),
+            Names("sequential", 2, **options),
+            Crowd(**options),
+            Crowd(),
             Stops(**options),
             Limited(**options),
             Streams(**options),

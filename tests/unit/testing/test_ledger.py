@@ -7,6 +7,7 @@ import pytest
 
 from routilux_dist.coordinator.commands import Deliver, Report
 from routilux_dist.coordinator.events import ControlAsked, Posted
+from routilux_dist.plan.plan import GroupKind
 from routilux_dist.testing.ledger import Broken, Ledger
 from routilux_dist.wire.block import Block, Rows
 from routilux_dist.wire.slices import Receipt, Slice
@@ -16,12 +17,15 @@ def block(*payloads: object, job: str = "j", items: Any = None) -> Block:
     return Block(job, 0, 0, len(payloads), 0, 1, 0, True, "", Rows(list(payloads), items))
 
 
+PLAN: Any = SimpleNamespace(ports=[SimpleNamespace(group=0)], groups=[SimpleNamespace(kind=GroupKind.TASKS)])
+
+
 def machine(**jobs: Any) -> Any:
-    return SimpleNamespace(jobs=jobs)
+    return SimpleNamespace(jobs=jobs, find=jobs.get)
 
 
 def posted(*payloads: object, **fields: Any) -> Ledger:
-    ledger = Ledger()
+    ledger = Ledger(PLAN)
     ledger.posted(Posted(job="j", blocks=(block(*payloads),), **fields), machine(), refused=False)
     return ledger
 
@@ -121,11 +125,12 @@ def test_counts_of_the_machine_are_compared() -> None:
 
 
 def test_items_of_streams_are_counted() -> None:
-    ledger = Ledger()
+    ledger = Ledger(PLAN)
     ledger.posted(Posted(job="j", blocks=(block("a", "b", items=0),), stream=True), machine(), refused=False)
     sent = work("a", "b")
     ledger.dispatched(sent)
-    ledger.finished(sent, Receipt(1, 1, items={"j": ([(0, 2)], [], [1])}, blocks=[block("c", items=[1])]))
+    ledger.finished(sent, Receipt(1, 1, blocks=[block("c", items=[1])]))
+    ledger.delivered(Deliver(client="", job="j", outputs=(), items=([(0, 2)], [], [1]), letters=()))
     assert ledger.alive["j"].open_items == {0: 0, 1: 1}
     more = work("c", number=2)
     ledger.dispatched(more)

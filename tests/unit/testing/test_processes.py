@@ -2,8 +2,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 import routilux_dist as rd
-from routilux_dist.testing.processes import HostClock, Process, Program
+from routilux_dist.testing.processes import Died, HostClock, Process, Program, crash
 from routilux_dist.wire import codec
 from routilux_dist.wire.block import Block, Rows
 from routilux_dist.wire.slices import JobNote, Slice
@@ -93,3 +95,16 @@ def test_a_host_whose_open_failed_is_built_again() -> None:
     assert receipt is not None
     assert receipt.stopped["j"].kind == "open"
     assert outputs(one.run(work(2))) == [1, 2]
+
+
+class Deadly(Count):
+    def logic(self, x: object) -> None:
+        crash()
+
+
+def test_code_can_take_its_process_down() -> None:
+    one = process(Deadly())
+    assert one.run(work()) is None
+    assert not one.alive
+    with pytest.raises(Died):
+        crash()

@@ -1,0 +1,331 @@
+"""Bugs put into the engine on purpose. Each is a change of a few words in one function; the simulator has to find every one.
+
+A mutant whose words are not in the function any more is out of date: write it anew, or strike it out if the bug it stood for
+cannot be made any more.
+"""
+
+from __future__ import annotations
+
+import inspect
+import textwrap
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from routilux_dist.coordinator import commit, control, dispatch, ending, lanes, losses, machine, posting
+from routilux_dist.testing.faults import Faults
+from routilux_dist.testing.search import Scenario
+from routilux_workers import activity, blame, host, outbox, stateful, trees
+from tests.simulation.scenarios import Books, Crowd, Names, everything
+
+MODULES: dict[str, Any] = {
+    module.__name__.rpartition(".")[2]: module
+    for module in (
+        commit, control, dispatch, ending, lanes, losses, machine, posting, activity, blame, host, outbox, stateful, trees
+    )
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """A bug.
+
+    Attributes:
+        name: What is wrong.
+        where: "module.function" or "module.Class.method" of the coordinator or the workers.
+        old, new: The change.
+        seed: A seed that found it when it was written.
+        scenario: Where it is looked for; a bug that takes several accidents to show has one that brings them about often.
+    """
+
+    name: str
+    where: str
+    old: str
+    new: str
+    seed: int = 0
+    scenario: Callable[[], Scenario] = everything
+
+    def source(self) -> str | None:
+        """Return the function's text with the bug, or None if it is out of date."""
+        owner, name = self._owner()
+        if getattr(owner, name, None) is None:
+            return None
+        text = textwrap.dedent(inspect.getsource(getattr(owner, name)))
+        return text.replace(self.old, self.new) if text.count(self.old) == 1 else None
+
+    def _owner(self) -> tuple[Any, str]:
+        module, *path, name = self.where.split(".")
+        owner: Any = MODULES[module]
+        for part in path:
+            owner = getattr(owner, part, None)
+        return owner, name
+
+    def apply(self, patch: pytest.MonkeyPatch) -> None:
+        """Put the bug in."""
+        text = self.source()
+        assert text is not None, f"{self.name}: {self.where} does not hold {self.old!r} (once)"
+        owner, name = self._owner()
+        made: dict[str, Any] = {}
+        exec(compile(text, f"<{self.name}>", "exec"), MODULES[self.where.split(".")[0]].__dict__, made)
+        before = inspect.getattr_static(owner, name)
+        patch.setattr(owner, name, made[name])
+        for event, handler in machine.HANDLERS.items():
+            if handler is before:
+                patch.setitem(machine.HANDLERS, event, made[name])
+
+
+MUTANTS = (
+    # ---- the machine ---------------------------------------------------------------------------------------------
+    Mutant(
+        "a receipt of any attempt is taken", "commit.finished", " or flight.attempt != receipt.attempt", "", seed=15
+    ),
+    Mutant("a loss of any attempt is taken", "losses.lost", " or flight.attempt != event.attempt", ""),
+    Mutant(
+        "the innocent flag is dropped",
+        "losses.lost",
+        "innocent = event.innocent or flight.aborted",
+        "innocent = flight.aborted",
+        seed=11,
+    ),
+    Mutant(
+        "every loss is innocent",
+        "losses.lost",
+        "innocent = event.innocent or flight.aborted",
+        "innocent = True",
+        seed=31,
+    ),
+    Mutant(
+        "state that dies with an unwanted slice",
+        "losses.lost",
+        "not (event.innocent or flight.forced)",
+        "not innocent",
+        scenario=Crowd,
+        seed=288,
+    ),
+    Mutant(
+        "state that dies is not missed", "losses.lost", "_state_lost(machine, flight, event.reason)", "pass", seed=13
+    ),
+    Mutant(
+        "what was to be forgotten is forgotten",
+        "losses.lost",
+        "flight.lane.forget[:0] = flight.slice.forget",
+        "pass",
+        scenario=lambda: Names("sequential", 2, faults=Faults(("innocent",), 6)),
+        seed=109,
+    ),
+    Mutant(
+        "a part of a suspect block gets lost", "losses._suspect", "for part in parts:", "for part in parts[:1]:", seed=7
+    ),
+    Mutant(
+        "names are identities",
+        "commit.land",
+        "flight.jobs[block.job]",
+        "(machine.find(block.job) or flight.jobs[block.job])",
+        seed=58,
+    ),
+    Mutant("an ended job is landed", "commit.land", "if not job.alive:", "if False:", seed=4),
+    Mutant("what goes back is not counted at the door", "commit.put_back", "if block.entry:", "if False:"),
+    Mutant("what goes back goes to the end of the queue", "commit.put_back", "front=True", "front=False", seed=1),
+    Mutant("what goes back is not counted", "commit.put_back", "job.pending += block.rows", "pass"),
+    Mutant(
+        "blocks not begun go back twice",
+        "commit.finished",
+        "for number in reversed(receipt.untouched):",
+        "for number in receipt.untouched * 2:",
+        seed=1,
+    ),
+    Mutant(
+        "blocks not begun are dropped",
+        "commit.finished",
+        "for number in reversed(receipt.untouched):",
+        "for number in ():",
+        seed=20,
+    ),
+    Mutant("job data is not folded", "commit.finished", "_fold_data(jobs, receipt)", "pass", seed=1),
+    Mutant("retries are lost", "commit._messages", "in receipt.retries:", "in receipt.retries[1:]:", seed=1),
+    Mutant("what is left over changes its order", "commit._messages", "in reversed(left)", "in left", seed=1),
+    Mutant(
+        "what a home left over goes to the end",
+        "commit._messages",
+        "block.entry or (",
+        "block.entry or (False and ",
+        seed=39,
+    ),
+    Mutant("outputs are kept twice", "commit._deliver", "job.output_rows += block.rows", "job.outputs.append(block)"),
+    Mutant("items of streams are not told", "commit._deliver", "items=items,", "items=None,", seed=11),
+    Mutant("a paused job goes on to finish", "ending.advance", " and job.status is not JobStatus.PAUSED", "", seed=58),
+    Mutant("a job ends before it is closed", "ending.advance", "job.closed and ", "", seed=3),
+    Mutant("a job ends while messages are on their way", "ending.advance", "job.blocks == 0", "job.pending == 0"),
+    Mutant(
+        "finish runs in one home only",
+        "ending._homes",
+        "if index == routine.group)",
+        "if index == routine.group)[:1]",
+        seed=57,
+    ),
+    Mutant(
+        "what is discarded stays at the door",
+        "ending.discard",
+        "posting.leave_door(machine, queued.block)",
+        "pass",
+        seed=6,
+    ),
+    Mutant(
+        "discarded messages are not counted",
+        "ending.discard",
+        "job.discarded = job.accepted - job.done - job.dead",
+        "pass",
+        seed=4,
+    ),
+    Mutant("homes are not told to forget", "ending._end", "lane.forget.append(job.id)", "pass", seed=8),
+    Mutant(
+        "a time-out hits a later job of the same name",
+        "ending.time_out",
+        " or machine.now < job.created + seconds",
+        "",
+        seed=41,
+    ),
+    Mutant("one slice too many in a home", "dispatch._has_room", "lane.flying < 1", "lane.flying < 2", seed=1),
+    Mutant("what leaves the door is counted there", "dispatch._send", "if block.entry:", "if False:"),
+    Mutant(
+        "a paused job's new messages are served", "lanes.put", " and job.status is not JobStatus.PAUSED", "", seed=7
+    ),
+    Mutant("pausing leaves the queue as it is", "lanes.park", "lane.order.remove(job)", "pass", seed=1),
+    Mutant("resuming leaves the queue as it is", "lanes.unpark", "lane.order.append(job)", "pass", seed=1),
+    Mutant("a job is served once too often", "lanes.take", "lane.order.popleft()", "pass"),
+    Mutant(
+        "an ended job takes messages",
+        "posting.posted",
+        "event.must_exist or event.job in machine.ended",
+        "event.must_exist",
+        seed=4,
+    ),
+    Mutant("the door stays closed", "posting.leave_door", "machine.door_open = True", "pass"),
+    Mutant(
+        "a retry that is due is dropped", "posting.wake_retry", "enqueue(machine, job, block, number)", "pass", seed=7
+    ),
+    Mutant(
+        "a message that comes too late is not counted", "posting._too_late", "job.dead += block.rows", "pass", seed=23
+    ),
+    Mutant("a message that comes too late is taken", "posting.posted", "job.stage == 0", "True", seed=23),
+    Mutant("dead letters posted again stay letters", "control.retry_asked", "if n not in chosen]", "]", seed=24),
+    Mutant(
+        "dead letters posted again stay dead", "control.retry_asked", "job.dead -= letter.block.rows", "pass", seed=24
+    ),
+    Mutant("a cancelled job keeps its messages", "ending.cancel", "discard(machine, job)", "pass"),
+    # ---- workers -------------------------------------------------------------------------------------------------
+    Mutant(
+        "state of a failed activation stays", "stateful.StatefulRoutine.take_back", "self.restore()", "pass", seed=1
+    ),
+    Mutant(
+        "a slice that starts over keeps its state",
+        "stateful.StatefulRoutine.rewind",
+        "cell.data = pickle.loads(data) if pickled else data",
+        "pass",
+        seed=1,
+    ),
+    Mutant(
+        "a slice that starts over keeps what waited",
+        "stateful.StatefulRoutine.rewind",
+        "cell.queues, cell.fresh, cell.due = queues, fresh, due",
+        "pass",
+    ),
+    Mutant(
+        "a slice that starts over is careless again",
+        "stateful.StatefulRoutine.rewind",
+        "self.careful = True",
+        "pass",
+        seed=1,
+    ),
+    Mutant(
+        "a slice that starts over forgets that finish did not run",
+        "stateful.StatefulRoutine.rewind",
+        "self.finished[job].discard(key)",
+        "pass",
+        scenario=lambda: Books("distributed", 0),
+        seed=32,
+    ),
+    Mutant(
+        "a slice that starts over keeps its effects",
+        "host.Host.run",
+        "stateful.rewind()\n            self._begin(work, started)",
+        "stateful.rewind()",
+        seed=1,
+    ),
+    Mutant(
+        "jobs share state",
+        "stateful.StatefulRoutine.cell",
+        'home = self.activity.job_id if self.per_job else ""',
+        'home = ""',
+        seed=1,
+    ),
+    Mutant("homes do not forget", "stateful.StatefulRoutine.forget", "self.cells.pop(job, None)", "pass", seed=8),
+    Mutant(
+        "finish does not note that it ran",
+        "stateful.StatefulRoutine.conclude",
+        "self.finished.setdefault(job, set()).add(cell.key)",
+        "pass",
+        seed=7,
+    ),
+    Mutant(
+        "a message that waits is counted twice",
+        "stateful.StatefulRoutine._lists",
+        "self.waiting -= len(taken)",
+        "pass",
+        seed=1,
+    ),
+    Mutant("what is given back loses a message", "host.Host.give_back", "payloads[rows:]", "payloads[rows + 1 :]"),
+    Mutant("what is given back was begun", "host.Host.give_back", "payloads[rows:]", "payloads[rows - 1 :]"),
+    Mutant(
+        "messages given back keep the wrong marks",
+        "host.Host.give_back",
+        "items + rows, items",
+        "items, items",
+        seed=11,
+    ),
+    Mutant("begun items are not booked", "host.Host.begun", "ranges.append((items, rows))", "pass", seed=11),
+    Mutant("spilled messages are not counted", "host.Host.spill", "self.spilled += 1", "pass"),
+    Mutant(
+        "postponed messages count as done",
+        "host.Host.settle_job",
+        "tally.done += ran - self.postponed",
+        "tally.done += ran",
+        seed=1,
+    ),
+    Mutant(
+        "a retry does not count its tries",
+        "blame._Case.close",
+        "self._block(self.activity.attempt + 1)",
+        "self._block(self.activity.attempt)",
+        seed=1,
+    ),
+    Mutant("what a failed activation emitted stays", "blame.fail", "activity.drop()\n", "pass\n", seed=1),
+    Mutant("job data of a failed activation stays", "activity.Activity.drop", "self.writes.clear()", "pass", seed=8),
+    Mutant(
+        "job data is not committed", "activity.Activity.commit_data", "data[key] = reducing", "_ = reducing", seed=1
+    ),
+    Mutant(
+        "the outbox mixes jobs up",
+        "outbox.Outbox.add",
+        "if activity.job_id is not self.job:",
+        "if self.job is None:",
+        seed=3,
+    ),
+    Mutant("a foreign key is served here", "outbox.KeyedOutbox.add", "self.home[0] == partition", "True", seed=23),
+    Mutant(
+        "blocks are cut one too short",
+        "outbox.Packer.cut",
+        "payloads[start : start + rows] if",
+        "payloads[start : start + rows - 1] if",
+    ),
+    Mutant(
+        "blocks that there is no time for vanish",
+        "trees.run",
+        "host.receipt.untouched.extend(b for b, _ in blocks[place:])",
+        "pass",
+        seed=20,
+    ),
+    Mutant("what there is no time for vanishes", "trees._drain", "host.spill(activity, *left)", "pass"),
+)

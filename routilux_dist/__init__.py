@@ -12,6 +12,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from routilux_dist import testing as testing
+    from routilux_dist.checkpoint.options import Checkpoint as Checkpoint
     from routilux_dist.client.flows import Flow as Flow
     from routilux_dist.client.flows import pipeline as pipeline
     from routilux_dist.client.flows import shutdown as shutdown
@@ -65,6 +66,7 @@ if TYPE_CHECKING:
 
 #: Module -> the public names it holds.
 _HOMES = {
+    "checkpoint.options": ("Checkpoint",),
     "client.flows": ("Flow", "pipeline", "shutdown"),
     "client.job": ("Job",),
     "client.results": ("DeadLetter", "ErrorRecord", "ItemError"),

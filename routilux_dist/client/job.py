@@ -11,7 +11,7 @@ from routilux_dist.coordinator.commands import Report
 from routilux_dist.coordinator.events import ControlAsked, RetryAsked
 from routilux_dist.errors import ConfigurationError, JobCancelledError, StateError
 from routilux_dist.flow import checks
-from routilux_dist.ids import JobStatus
+from routilux_dist.ids import JOB_ID_RULE, JobStatus
 
 if TYPE_CHECKING:
     from routilux_dist.client.worker import FlowWorker
@@ -199,6 +199,66 @@ class Job(concurrent.futures.Future):  # type: ignore[type-arg]  # not subscript
     def close(self) -> None:
         """Promise that no more messages will be posted, so that the job may end."""
         self._worker.session.control(ControlAsked(self.job_id, "close"))
+
+    @property
+    def checkpoints(self) -> dict[str, float]:
+        """Names of the checkpoints that the job can be rolled back to -> when they were taken (wall-clock seconds)."""
+        state = self._worker.session.ask("summary", self.job_id)
+        return {} if state is None else dict(state["checkpoints"])
+
+    def checkpoint(self, name: str) -> None:
+        """Note what the job is like now, under a name, to be able to go back to it.
+
+        Args:
+            name: Letters, digits, '.', '_' and '-'. A later checkpoint of the same name takes its place.
+
+        Raises:
+            StateError: The job is not saved, or has ended.
+            ConfigurationError: The name is not allowed.
+        """
+        self._check_saved("checkpoint")
+        if self.done():
+            raise StateError(f"job {self.job_id!r} has ended ({self.status}): there is nothing more to come back from")
+        asked: Any = name
+        if not isinstance(asked, str) or not JOB_ID_RULE.fullmatch(name) or name == "last_good":
+            raise ConfigurationError(
+                f"checkpoint name {name!r}: letters, digits, '.', '_' and '-', starting with a letter or digit, and not "
+                f"'last_good', which is the engine's own"
+            )
+        self._worker.session.control(ControlAsked(self.job_id, "checkpoint", name, self._worker.client_id))
+
+    def rollback(self, name: str = "last_good") -> Job:
+        """Make the job what it was at a checkpoint: messages, state, job data and outputs. What came after is retracted.
+
+        Outside effects of what came after stay, and happen again.
+
+        Args:
+            name: One of `checkpoints`; "last_good" is the one that the engine took last (see `rd.Checkpoint.every`).
+
+        Returns:
+            This job, or a new handle of it if it had ended: it goes on.
+
+        Raises:
+            StateError: The job is not saved.
+            ConfigurationError: There is no such checkpoint.
+        """
+        self._check_saved("rollback")
+        known = self.checkpoints
+        if name not in known:
+            raise ConfigurationError(
+                f"job {self.job_id!r} has no checkpoint {name!r}; it has: {', '.join(known) or 'none yet'}; "
+                f"take one with job.checkpoint(name)"
+            )
+        job = self if not self.done() else self._worker.again(self.job_id)
+        self._worker.session.control(ControlAsked(self.job_id, "rollback", name, self._worker.client_id))
+        return job
+
+    def _check_saved(self, what: str) -> None:
+        if self._worker.checkpoint is None:
+            raise StateError(
+                f"job {self.job_id!r} is not saved, so {what}() has nothing to go by: submit it with checkpoint=, such as "
+                f"rt.submit(flow, …, checkpoint='ckpt/')"
+            )
 
     def retry_failed(self, letters: Iterable[int] | None = None) -> Job:
         """Post dead letters again, after what made them fail was put right.

@@ -12,10 +12,12 @@ from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from routilux_dist.checkpoint.options import Checkpoint, as_checkpoint
+from routilux_dist.client import saving
 from routilux_dist.client.job import Job
-from routilux_dist.client.worker import FlowWorker, new_id
+from routilux_dist.client.worker import FlowWorker, Opener, new_id
 from routilux_dist.compiler.compile import prepare
-from routilux_dist.driver.session import OnNews, Opening, Session
+from routilux_dist.driver.session import Durable, OnNews, Opening, Session
 from routilux_dist.errors import ConfigurationError, StateError
 from routilux_dist.flow import checks
 from routilux_dist.flow.model import ExecutionMode, FlowModel
@@ -23,6 +25,7 @@ from routilux_dist.flow.registry import FlowRegistry
 from routilux_dist.plan.plan import Plan
 from routilux_dist.plan.tuning import Tuning
 from routilux_dist.settings import Settings
+from routilux_dist.wire.codec import PICKLE, typed
 
 if TYPE_CHECKING:
     from routilux_dist.cluster.connect import Cluster
@@ -42,6 +45,7 @@ class Runtime:
         namespace: Ray namespace of the coordinators.
         tuning: How work is cut.
         ray_options: Further arguments for `ray.init`.
+        checkpoint: Where what is submitted and executed is saved, unless they say otherwise.
 
     Raises:
         ConfigurationError: An argument is wrong.
@@ -57,6 +61,7 @@ class Runtime:
         namespace: str = "routilux",
         tuning: Tuning | None = None,
         ray_options: Mapping[str, Any] | None = None,
+        checkpoint: Checkpoint | str | None = None,
     ) -> None:
         checks.refuse(
             "rd.Runtime",
@@ -74,6 +79,7 @@ class Runtime:
                 f"address={address!r} is for Ray; backend='local' runs in this process and has none"
             )
         self.backend = backend
+        self.checkpoint = as_checkpoint(checkpoint)
         self.max_workers = max_workers
         self.tuning = tuning if tuning is not None else Tuning()
         self.settings = Settings.from_env()
@@ -93,27 +99,73 @@ class Runtime:
 
     # ---- running flows -------------------------------------------------------------------------------------------
 
-    def exec(self, flow: FlowModel | str, worker_id: str | None = None) -> FlowWorker:
-        """Start a long-running instance of a flow.
+    def exec(
+        self,
+        flow: FlowModel | str,
+        worker_id: str | None = None,
+        *,
+        checkpoint: Checkpoint | str | None = None,
+        detached: bool = False,
+    ) -> FlowWorker:
+        """Start a long-running instance of a flow, or go on with one that was saved.
 
         Args:
             flow: A flow, its name, or "package.module:attribute".
             worker_id: What to call the instance; default: a fresh name.
+            checkpoint: Where to save its jobs; default: that of the runtime. An instance of this name that is there already goes
+                on, with all its jobs.
+            detached: Whether it outlives this process (Ray, with a checkpoint).
 
         Raises:
             ConfigurationError: The flow is not valid; the message lists every fault.
             ConnectError: The cluster can never hold it.
+            CheckpointError: What is saved there cannot be read.
         """
         found = FlowRegistry.resolve(flow)
-        plan = self._prepare(found, need_entry=False)
         name = new_id(found.name) if worker_id is None else checks.identifier("worker_id", worker_id)
-        return self._start(found, plan, name, own=True)
+        how = self._saved(checkpoint, detached)
+        durable = None if how is None else saving.durable(found, how, name, go_on=True, detached=detached)
+        return self.start(found, need_entry=False, worker_id=name, durable=durable)
+
+    def _saved(self, checkpoint: Checkpoint | str | None, detached: bool) -> Checkpoint | None:
+        """Return where something is saved, if it is."""
+        how = as_checkpoint(checkpoint) or self.checkpoint
+        if detached and (how is None or self.backend == "local"):
+            raise ConfigurationError(
+                "detached=True: needs Ray and checkpoint=, such as checkpoint='ckpt/': what outlives its process has to be saved"
+            )
+        return how
+
+    def start(self, flow: FlowModel, *, need_entry: bool, worker_id: str, durable: Durable | None = None) -> FlowWorker:
+        """Start an instance with a coordinator of its own; for the modules of this room."""
+        return self._start(flow, self._prepare(flow, need_entry), worker_id, own=True, durable=durable)
+
+    def make_way(self, worker_id: str) -> None:
+        """Close an instance of this name whose jobs have all ended, so that another one can take its name.
+
+        Raises:
+            StateError: It has open jobs.
+        """
+        known = self._workers.get(worker_id)
+        if known is None or not known.alive:
+            return
+        if known.jobs:
+            raise StateError(
+                f"{worker_id!r} runs in this runtime already: rt.attach({worker_id!r}) gives a handle of it; job.cancel() ends it"
+            )
+        known.close()
+
+    def retire(self, worker: FlowWorker) -> None:
+        """Have an instance closed once its jobs have ended. May be called by the garbage collector."""
+        _retire(self._workers, self._retiring, worker)
 
     def _prepare(self, flow: FlowModel, need_entry: bool) -> Plan:
         self._check_open()
         return prepare(flow, ship=self.backend != "local", need_entry=need_entry)
 
-    def _start(self, flow: FlowModel, plan: Plan, worker_id: str, own: bool) -> FlowWorker:
+    def _start(
+        self, flow: FlowModel, plan: Plan, worker_id: str, own: bool, durable: Durable | None = None
+    ) -> FlowWorker:
         with self._lock:
             taken = self._workers.get(worker_id)
             if taken is not None and taken.alive:
@@ -128,16 +180,10 @@ class Runtime:
                 worker_id=worker_id,
                 client_id=new_id("client"),
                 own=own,
+                durable=durable,
+                codec=PICKLE if durable is None else typed(durable.checkpoint.allow_pickle),
             )
-            _reaper.start()
-            forget = weakref.WeakMethod(self._forget)
-            worker = FlowWorker(
-                plan,
-                flow.routines,
-                opening,
-                lambda on_news: self._open(opening, on_news),
-                lambda ended: _call(forget(), ended),
-            )
+            worker = self._worker(opening, flow.routines, lambda on_news: self._open(opening, on_news))
             self._workers[worker_id] = worker
             return worker
 
@@ -192,7 +238,7 @@ class Runtime:
 
     # ---- jobs ----------------------------------------------------------------------------------------------------
 
-    def submit(
+    def submit(  # noqa: PLR0913 - keyword-only from the third on
         self,
         flow: FlowModel | str,
         payload: Any = None,
@@ -201,6 +247,8 @@ class Runtime:
         job_id: str | None = None,
         metadata: Mapping[str, Any] | None = None,
         correlation_id: str | None = None,
+        checkpoint: Checkpoint | str | None = None,
+        detached: bool = False,
     ) -> Job:
         """Start a job: post one message to a flow's entry.
 
@@ -211,12 +259,22 @@ class Runtime:
             job_id: Identifier of the job; default: a fresh one.
             metadata: What routines see as `rd.current_job().metadata`.
             correlation_id: For following a request through several systems.
+            checkpoint: Where the job is saved, so that it outlives its processes: a path or URL, or an `rd.Checkpoint`. Default:
+                that of the runtime.
+            detached: Whether the job goes on when this process ends (Ray, with a checkpoint); see `attach`.
 
         Raises:
             ConfigurationError: The flow is not valid, or there is no such entry.
-            SerializationError: The message cannot be sent.
+            SerializationError: The message cannot be sent, or saved.
+            CheckpointError: There is a saved job of this name already, or nothing can be saved there.
         """
         found = FlowRegistry.resolve(flow)
+        saved = self._saved(checkpoint, detached)
+        if saved is not None:
+            options = {"metadata": metadata, "correlation_id": correlation_id}
+            return saving.submit(
+                self, found, payload, entry=entry, job_id=job_id, checkpoint=saved, detached=detached, options=options
+            )
         worker = self.worker_for(found, need_entry=entry is None)
         routine, slot = found.entry_slot(entry)
         if job_id is not None and any(job.job_id == job_id for job in worker.jobs):
@@ -283,6 +341,62 @@ class Runtime:
             if worker.flow == name and worker.alive:
                 return worker
         return self.worker_for(flow, need_entry=False)
+
+    def recover(
+        self,
+        checkpoint: Checkpoint | str,
+        flow: FlowModel | str,
+        *,
+        job_id: str | None = None,
+        detached: bool = False,
+    ) -> Job:
+        """Go on with a saved job whose processes are gone; one that still runs elsewhere is taken over.
+
+        Args:
+            checkpoint: Where it is saved.
+            flow: Its flow. It may have changed, as long as nothing that waits and no state loses its place.
+            job_id: Which job; not needed if only one is saved there.
+            detached: Whether it goes on when this process ends.
+
+        Returns:
+            The job. One that had ended has its results.
+
+        Raises:
+            CheckpointError: There is no such job, or what is saved is damaged: the message says what can be read.
+            ConfigurationError: The flow has changed in a way that would lose something; every reason is named.
+        """
+        self._saved(checkpoint, detached)
+        return saving.recover(self, checkpoint, FlowRegistry.resolve(flow), job_id, detached)
+
+    def attach(self, job_id: str, flow: FlowModel | str | None = None) -> Job:
+        """Return a handle of a saved job that another process submitted to this cluster: status, results, control.
+
+        Args:
+            job_id: The job.
+            flow: Its flow; only needed to post further messages to routines whose state has a key.
+
+        Raises:
+            ConfigurationError: There is no such job.
+        """
+        self._check_open()
+        name = checks.identifier("job_id", job_id)
+        with self._lock:
+            known = self._workers.get(name)
+            if known is not None and known.alive:
+                return next((job for job in known.jobs if job.job_id == name), None) or known.adopt(name)
+            if self._cluster is None:
+                raise ConfigurationError(
+                    f"attach({job_id!r}): backend='local' has no process besides this one; rt.recover(…) goes on with a saved job"
+                )
+            opening, opener = self._cluster.attach(name, new_id("client"))
+            routines = {} if flow is None else FlowRegistry.resolve(flow).routines
+            worker = self._workers[name] = self._worker(opening, routines, opener)
+        return saving.holding(self, worker, worker.adopt(name))
+
+    def _worker(self, opening: Opening, routines: Mapping[str, Any], opener: Opener) -> FlowWorker:
+        _reaper.start()
+        forget = weakref.WeakMethod(self._forget)
+        return FlowWorker(opening.plan, routines, opening, opener, lambda ended: _call(forget(), ended))
 
     def list_jobs(self) -> list[Job]:
         """Return the jobs of this process: those that have not ended, and ended ones that are still held somewhere."""

@@ -45,14 +45,16 @@ class FlowWorker:
         self._on_end = on_end
         #: Slices that may run at once.
         self.width = opening.workers
+        self._codec = opening.codec
+        #: Where it is saved, or None.
+        self.checkpoint = None if opening.durable is None else opening.durable.checkpoint
         self.worker_id = opening.worker_id
         self.client_id = opening.client_id
-        self._codec = opening.codec
         #: Keys of stateful routines: the routine objects themselves would keep their flow alive.
         self._keys: dict[str, Key] = {
             r: routines[r]._declared.state.key  # type: ignore[union-attr]
             for r in plan.routines
-            if routines[r]._declared.state is not None
+            if r in routines and routines[r]._declared.state is not None
         }
         self._jobs: dict[str, Job] = {}
         #: Jobs that have ended, as long as somebody holds them.
@@ -137,6 +139,22 @@ class FlowWorker:
         except SerializationError as exc:
             raise SerializationError(f"metadata cannot be sent to a worker: {exc}; use plain data") from exc
 
+    def adopt(self, job_id: str) -> Job:
+        """Return a handle of a job that another process posted, or that has ended and is to live again."""
+        job = Job(self, job_id)
+        with self._lock:
+            self._jobs[job_id] = job
+        self.session.control(ControlAsked(job_id, "adopt", client=self.client_id))
+        return job
+
+    def again(self, job_id: str) -> Job:
+        """Return a new handle of a job that has ended, for what comes of it when it lives again."""
+        job = Job(self, job_id)
+        with self._lock:
+            self._ended.pop(job_id, None)
+            self._jobs[job_id] = job
+        return job
+
     def post_letters(self, letters: Sequence[Letter]) -> Job:
         """Post dead letters as a new job.
 
@@ -201,6 +219,10 @@ class FlowWorker:
             return 0
         partitions = self.session.partitions[port.group]
         key = self._keys.get(port.routine)
+        if routine.keyed and key is None:
+            raise StateError(
+                f"the state of {port.routine!r} has a key, which only its flow knows: rt.attach(…, flow=…) lets you post to it"
+            )
         if key is None:
             return partition_of(job_id if routine.scope == "job" else "", partitions)
         try:
@@ -291,11 +313,13 @@ class FlowWorker:
 
     def unknown(self, job_id: str) -> dict[str, Any]:
         """Return the state of a job that was posted and not yet taken in."""
-        counts = dict.fromkeys(("accepted", "done", "dead", "discarded", "pending", "in_flight", "outputs"), 0)
+        counts = dict.fromkeys(
+            ("accepted", "done", "dead", "discarded", "retracted", "pending", "in_flight", "outputs"), 0
+        )
         return {
             "job_id": job_id, "flow": self.flow, "status": "pending", "created": time.time(), "started": None, "ended": None,
             "seconds": 0.0, "correlation_id": None, "messages": counts, "routines": {}, "waiting": 0, "history": [],
-            "waits_for": "the coordinator",
+            "checkpoints": {}, "generation": 0, "waits_for": "the coordinator",
         }  # fmt: skip
 
     # ---- life ----------------------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from routilux_dist.wire.block import Block, Packed, Stored
@@ -40,6 +40,14 @@ def resolve(work: Slice, arguments: Sequence[Any]) -> Slice:
     return work._replace(blocks=blocks)
 
 
+def _change(receipt: Receipt, change: Callable[[Block], Block]) -> None:
+    """Change every block of a receipt."""
+    receipt.blocks = [change(b) for b in receipt.blocks]
+    receipt.carried = [change(b) for b in receipt.carried]
+    receipt.outputs = [change(b) for b in receipt.outputs]
+    receipt.retries = [(delay, change(b)) for delay, b in receipt.retries]
+
+
 def detach(receipt: Receipt, inline_bytes: int) -> list[Packed] | None:
     """On the worker: take large bodies out of a receipt; return them, or None if there are none."""
     total = sum(b.nbytes for b in (*receipt.blocks, *receipt.carried, *receipt.outputs))
@@ -54,11 +62,14 @@ def detach(receipt: Receipt, inline_bytes: int) -> list[Packed] | None:
         stored.append(block.body)
         return block._replace(body=Stored(None, len(stored) - 1))
 
-    receipt.blocks = [out(b) for b in receipt.blocks]
-    receipt.carried = [out(b) for b in receipt.carried]
-    receipt.outputs = [out(b) for b in receipt.outputs]
-    receipt.retries = [(delay, out(b)) for delay, b in receipt.retries]
+    _change(receipt, out)
     return stored or None
+
+
+def put_back(receipt: Receipt, stored: Sequence[Packed] | None) -> None:
+    """At a coordinator that saves: put the bodies that were taken out back in their place."""
+    if stored:
+        _change(receipt, lambda b: b._replace(body=stored[b.body.place]) if isinstance(b.body, Stored) else b)
 
 
 def point(receipt: Receipt, ref: Any) -> None:
@@ -69,7 +80,4 @@ def point(receipt: Receipt, ref: Any) -> None:
             return block._replace(body=Stored(ref, block.body.place))
         return block
 
-    receipt.blocks = [back(b) for b in receipt.blocks]
-    receipt.carried = [back(b) for b in receipt.carried]
-    receipt.outputs = [back(b) for b in receipt.outputs]
-    receipt.retries = [(delay, back(b)) for delay, b in receipt.retries]
+    _change(receipt, back)

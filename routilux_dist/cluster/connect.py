@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import socket
 import threading
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import ray
 import ray.exceptions
 
-from routilux_dist.cluster import hub, resources
+from routilux_dist.cluster import hub, resources, saved_hub
 from routilux_dist.driver.session import OnNews, Opening, Session
 from routilux_dist.errors import ConfigurationError, ConnectError
+from routilux_workers.entry import Shipment, pack_code
 
 #: Seconds in which a cluster has to take a connection.
 KNOCK_SECONDS = 10.0
@@ -68,6 +70,8 @@ class Cluster:
         fault = resources.misfit(opening.plan, list(nodes.values()))
         if fault:
             raise ConnectError(fault, problems=(fault,))
+        if opening.durable is not None:
+            return self._open_saved(opening, on_news)
         if opening.own:
             return RaySession(opening, on_news, self._own_hub(opening), True, nodes)
         try:
@@ -76,11 +80,63 @@ class Cluster:
             self._hub = None  # it died; what lived in it has heard of that
             return RaySession(opening, on_news, self._shared_hub(), False, nodes)
 
+    def _open_saved(self, opening: Opening, on_news: OnNews) -> Session:
+        from routilux_dist.cluster.saved_session import SavedSession
+
+        assert opening.durable is not None
+        shipment = Shipment(
+            plan=opening.plan,
+            code=pack_code(opening.routines, opening.flow_handler),
+            partitions=opening.partitions(opening.workers),
+            block_bytes=opening.tuning.block_bytes,
+            codec=opening.codec,
+            keeps=True,
+        )
+        hub = self._named(
+            opening,
+            lambda name: saved_hub.start(opening.plan.flow, name, self.namespace, opening, shipment),
+        )
+        try:
+            partitions, _ = ray.get(hub.begin.remote())
+        except ray.exceptions.RayTaskError as exc:  # what is saved cannot be read, or is not there
+            ray.kill(hub, no_restart=True)
+            raise exc.cause from None
+        return SavedSession(opening, on_news, hub, partitions, opening.durable.detached)
+
+    def attach(self, name: str, client_id: str) -> tuple[Opening, Callable[[OnNews], Session]]:
+        """Find a running flow that another process opened; return what it was opened with, and what opens a session.
+
+        Raises:
+            ConfigurationError: There is none of this name.
+        """
+        from routilux_dist.cluster.saved_session import SavedSession
+
+        try:
+            hub: Any = ray.get_actor(f"routilux:{name}", namespace=self.namespace)
+            opening, partitions = ray.get(hub.describe.remote(), timeout=60)
+        except (ValueError, AttributeError) as exc:
+            raise ConfigurationError(
+                f"no saved job {name!r} runs in namespace {self.namespace!r} of this cluster; if the cluster was another one, go "
+                f"on with rt.recover(…) from where it is saved"
+            ) from exc
+        mine = dataclasses.replace(opening, client_id=client_id)
+        return mine, lambda on_news: SavedSession(mine, on_news, hub, partitions, detached=True)
+
+    def names(self) -> list[str]:
+        """Return the names of the running flows in this namespace that have a coordinator of their own."""
+        found = ray.util.list_named_actors(all_namespaces=True)
+        mine = [one["name"] for one in found if one["namespace"] == self.namespace]
+        return sorted(n.removeprefix("routilux:") for n in mine if n.startswith("routilux:") and ":hub-" not in n)
+
     def _own_hub(self, opening: Opening) -> Any:
+        return self._named(opening, lambda name: hub.start(opening.plan.flow, name, self.namespace))
+
+    def _named(self, opening: Opening, start: Callable[[str], Any]) -> Any:
+        """Start an actor that has a running flow's name."""
         until = time.monotonic() + NAME_SECONDS
         while True:
             try:
-                return hub.start(opening.plan.flow, f"routilux:{opening.worker_id}", self.namespace)
+                return start(f"routilux:{opening.worker_id}")
             except ValueError as exc:  # Ray frees the name of a process that was ended after a moment
                 if time.monotonic() >= until:
                     raise ConfigurationError(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 import ray
@@ -17,10 +19,13 @@ from routilux_dist.cluster.workplaces import Workplaces
 from routilux_dist.coordinator.commands import Advise
 from routilux_dist.coordinator.events import ControlAsked, Event, Posted, SliceFinished, SliceLost
 from routilux_dist.coordinator.machine import Machine
+from routilux_dist.driver import durable
 from routilux_dist.driver.driver import Driver, Gone, News
+from routilux_dist.driver.durable import DurableDriver
+from routilux_dist.driver.session import Opening
 from routilux_dist.errors import StateError
 from routilux_dist.plan.tuning import Tuning
-from routilux_dist.wire.slices import Slice
+from routilux_dist.wire.slices import Receipt, Slice
 from routilux_workers.entry import Shipment
 
 #: Seconds after which a client's call for news returns empty-handed, so that it can see whether it is still wanted.
@@ -30,7 +35,7 @@ POLL_SECONDS = 20.0
 class Coordinator:
     """One running flow on the cluster. Never runs user code, never opens a payload."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - called by the hub alone
         self,
         shipment: Shipment,
         running: str,
@@ -39,8 +44,11 @@ class Coordinator:
         validate: bool,
         nodes: Sequence[Mapping[str, float]],
         crew: Crew,
+        opening: Opening | None = None,
     ) -> None:
         clock = SystemClock()
+        #: Whether what it does is saved.
+        self.saved = opening is not None
         self._news: dict[str, list[News]] = {}
         self._bell: dict[str, asyncio.Event] = {}
         self._door = asyncio.Event()
@@ -57,29 +65,74 @@ class Coordinator:
         #: Advice given so far, for clients that come later.
         self._advice: dict[int, int] = {}
         cpus = max(1, int(sum(node.get("CPU", 0) for node in nodes)))
-        self._workplaces = Workplaces(shipment, running, workers, cpus, tuning.inline_bytes, crew)
         slots = resources.slots(shipment.plan, nodes)
-        machine = Machine(
-            shipment.plan,
-            tuning,
-            workers=workers,
-            partitions=shipment.partitions,
-            slots=slots,
-            wall_offset=clock.wall() - clock.monotonic(),
-            beside=resources.beside(shipment.plan, slots, workers, cpus),
-            validate=validate,
-        )
-        self._driver = Driver(machine, self, clock)
+        beside = resources.beside(shipment.plan, slots, workers, cpus)
+        if opening is not None:
+            self._driver: Driver = self._open_run(opening, workers, slots, beside)
+            # A run that goes on has the homes that it had.
+            shipment = dataclasses.replace(shipment, partitions=self._driver.machine.partitions)
+        else:
+            machine = Machine(
+                shipment.plan,
+                tuning,
+                workers=workers,
+                partitions=shipment.partitions,
+                slots=slots,
+                wall_offset=clock.wall() - clock.monotonic(),
+                beside=beside,
+                validate=validate,
+            )
+            self._driver = Driver(machine, self, clock)
+        self.shipment = shipment
+        self._workplaces = Workplaces(shipment, running, workers, cpus, tuning.inline_bytes, crew)
+        self._guarded(self._driver.begin)
+        self._set_timer()
+
+    def _open_run(
+        self, opening: Opening, workers: int, slots: Mapping[int, int], beside: AbstractSet[int]
+    ) -> DurableDriver:
+        loop = asyncio.get_running_loop()
+        place = durable.Place(workers=workers, homes=workers, slots=slots, beside=tuple(sorted(beside)))
+
+        def later(call: Callable[[], None]) -> None:
+            loop.call_soon_threadsafe(self._later, call)
+
+        return durable.open_run(opening, place, self, later, self._fenced)
+
+    def _later(self, call: Callable[[], None]) -> None:
+        """Carry out what the ledger's thread has to tell the driver."""
+        self._guarded(call)
+        self._set_timer()
+
+    def _fenced(self, reason: str) -> None:
+        """Another coordinator goes on with the run: nothing that happens here counts any more."""
+        self.closed = True
+        self._end(reason)
+        self._workplaces.kill()
 
     # ---- for clients ---------------------------------------------------------------------------------------------
 
     async def take(self, events: list[Event]) -> None:
         """Take in messages and requests; after messages it returns when there is room for more."""
+        if self.saved and self.closed:
+            return
         self._feed(*events)
+        if self.saved:
+            await self._until_durable()
         if self.closed:
             self._cancel_all()  # what was on its way when it closed
         elif any(isinstance(event, Posted) and event.blocks for event in events):
             await self._door.wait()
+
+    async def _until_durable(self) -> None:
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def tell() -> None:
+            if not done.done():  # whoever waited may have gone
+                done.set_result(None)
+
+        self._driver.when_durable(tell)
+        await done
 
     async def news(self, client: str) -> list[News]:
         """Return what is new for a client; waits for it."""
@@ -110,8 +163,13 @@ class Coordinator:
         if refs:
             await asyncio.wait([asyncio.ensure_future(_quietly(ref)) for ref in refs], timeout=3)
         self._workplaces.kill()
+        # The ledger's last words are not for anybody: its thread must not wait for this loop.
+        await asyncio.get_running_loop().run_in_executor(None, self._driver.close)
 
     def _cancel_all(self) -> None:
+        if self.saved:  # they go on where somebody recovers them
+            self._end("the running flow was shut down; its jobs are saved: go on with rt.recover(…)")
+            return
         for job in list(self._driver.machine.jobs):
             self._feed(ControlAsked(job, "cancel", "the running flow was shut down"))
 
@@ -144,14 +202,23 @@ class Coordinator:
             if receipt is None:
                 self._taken_back(work)
                 return
-            bodies.point(receipt, stored_ref)
-            event = SliceFinished(receipt)
+            event = await self._finished(work, receipt, stored_ref)
             if receipt.retire:
                 self._workplaces.retire(work.id)
         self._refs.pop(work.id, None)
         self._workplaces.done(work.id, self._clock.monotonic(), well=isinstance(event, SliceFinished))
         self._feed(event)
         self._workplaces.rebalance()
+
+    async def _finished(self, work: Slice, receipt: Receipt, stored_ref: Any) -> SliceFinished | SliceLost:
+        if self.saved:  # what is saved has to be here; references are worth nothing to whoever goes on
+            try:
+                bodies.put_back(receipt, await stored_ref)
+            except ray.exceptions.RayError as exc:
+                return SliceLost(work.id, work.attempt, _reason(exc), innocent=True)
+        else:
+            bodies.point(receipt, stored_ref)
+        return SliceFinished(receipt)
 
     def _taken_back(self, work: Slice) -> None:
         """A slice was not begun: either nobody wants it, or somebody is idle."""
@@ -203,11 +270,16 @@ class Coordinator:
         try:
             call()
         except Exception as exc:
-            self._fatal = Gone(f"{type(exc).__name__}: {exc}")
+            self._end(f"{type(exc).__name__}: {exc}")
+            traceback.print_exc()
+
+    def _end(self, reason: str) -> None:
+        """Tell every client that nothing more will come."""
+        if self._fatal is None:
+            self._fatal = Gone(reason)
             for client, bell in self._bell.items():
                 self._news[client].append(self._fatal)
                 bell.set()
-            traceback.print_exc()
 
     def _set_timer(self) -> None:
         if self._timer is not None:

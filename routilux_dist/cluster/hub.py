@@ -14,6 +14,7 @@ from routilux_dist.cluster.crew import IDLE_SECONDS, Crew
 from routilux_dist.cluster.launch import RayHands
 from routilux_dist.coordinator.events import Event
 from routilux_dist.driver.driver import Gone, News
+from routilux_dist.driver.session import Opening
 from routilux_dist.plan.tuning import Tuning
 from routilux_workers.entry import Shipment
 
@@ -41,6 +42,7 @@ class Hub:
         tuning: Tuning,
         validate: bool,
         nodes: Mapping[str, Mapping[str, float]],
+        opening: Opening | None = None,
     ) -> None:
         """Start the coordinator of a flow.
 
@@ -51,6 +53,7 @@ class Hub:
             tuning: How work is cut.
             validate: Check the machine's invariants after every event.
             nodes: Resources of each living node, by its id.
+            opening: How it is saved, if it is.
         """
         if self._crew is None:
             cpus = {node: has.get("CPU", 0.0) for node, has in nodes.items()}
@@ -58,7 +61,7 @@ class Hub:
                 RayHands({n: c for n, c in cpus.items() if c > 0}), most=2 * max(1, int(sum(cpus.values())))
             )
             self._sweep(self._crew)
-        found = Coordinator(shipment, running, workers, tuning, validate, list(nodes.values()), self._crew)
+        found = Coordinator(shipment, running, workers, tuning, validate, list(nodes.values()), self._crew, opening)
         self._coordinators[running] = found
 
     def _sweep(self, crew: Crew) -> None:
@@ -92,6 +95,10 @@ class Hub:
         coordinator = self._coordinators.get(running)
         if coordinator is not None:
             await coordinator.shut_down()
+
+    async def running(self) -> list[str]:
+        """Return the running flows."""
+        return list(self._coordinators)
 
     def __repr__(self) -> str:
         return f"Coordinator({self._label})"

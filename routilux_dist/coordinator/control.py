@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from routilux_dist.coordinator import ending, lanes, moves, posting, rollbacks
@@ -19,32 +20,33 @@ def asked(machine: Machine, event: ControlAsked) -> None:
     """Carry out a request; asking for what is so already changes nothing."""
     if machine.repeated(event.client, event.request):
         return
-    job = machine.jobs.get(event.job)
-    if event.action == "rollback":
-        found = machine.find(event.job)
-        if found is not None:
-            rollbacks.restore(machine, found, event.reason)
-        return
-    if job is None:
-        if event.action == "release":
-            machine.ended.pop(event.job, None)
-        return  # it has ended: nothing to pause, resume or cancel
-    if event.action == "pause":
-        _pause(machine, job)
-    elif event.action == "resume":
-        _resume(machine, job)
-    elif event.action == "cancel":
-        ending.cancel(machine, job, event.reason)
-    elif event.action == "close":
-        job.closed = True
-        ending.advance(machine, job)
-    elif event.action == "checkpoint":
-        rollbacks.take(machine, job, event.reason)
-    elif event.action != "release":
+    if event.action not in ACTIONS:
         raise InternalError(f"unknown action {event.action!r}")
+    alive, act = ACTIONS[event.action]
+    job = machine.jobs.get(event.job) if alive else machine.find(event.job)
+    if job is not None:
+        act(machine, job, event)
+    elif event.action == "adopt":
+        machine.order(Refuse(client=event.client, job=event.job, reason=f"job {event.job!r} is not known here"))
 
 
-def _pause(machine: Machine, job: Job) -> None:
+def _release(machine: Machine, job: Job, event: ControlAsked) -> None:
+    machine.ended.pop(job.id, None)
+
+
+def _close(machine: Machine, job: Job, event: ControlAsked) -> None:
+    job.closed = True
+    ending.advance(machine, job)
+
+
+def _adopt(machine: Machine, job: Job, event: ControlAsked) -> None:
+    """From now on a job's news are for another client; what has happened already is told at once."""
+    job.client = event.client
+    if not job.alive:
+        machine.order(ending.report(machine, job))
+
+
+def _pause(machine: Machine, job: Job, event: ControlAsked) -> None:
     if job.status is JobStatus.PAUSED:
         return
     job.paused_as = job.status
@@ -54,7 +56,7 @@ def _pause(machine: Machine, job: Job) -> None:
         lanes.park(machine.lanes[place], job.id)
 
 
-def _resume(machine: Machine, job: Job) -> None:
+def _resume(machine: Machine, job: Job, event: ControlAsked) -> None:
     if job.status is not JobStatus.PAUSED:
         return
     assert job.paused_as is not None
@@ -83,3 +85,16 @@ def retry_asked(machine: Machine, event: RetryAsked) -> None:
         job.dead -= letter.block.rows
         posting.enqueue(machine, job, letter.block)
     machine.note(job, "retry_failed", f"{len(again)} dead letters posted again")
+
+
+#: Action -> (whether it is for living jobs only, what to do). For an ended job there is nothing to pause, resume or cancel.
+ACTIONS: dict[str, tuple[bool, Callable[[Machine, Job, ControlAsked], None]]] = {
+    "pause": (True, _pause),
+    "resume": (True, _resume),
+    "cancel": (True, lambda machine, job, event: ending.cancel(machine, job, event.reason)),
+    "close": (True, _close),
+    "checkpoint": (True, lambda machine, job, event: rollbacks.take(machine, job, event.reason)),
+    "rollback": (False, lambda machine, job, event: rollbacks.restore(machine, job, event.reason)),
+    "adopt": (False, _adopt),
+    "release": (False, _release),
+}

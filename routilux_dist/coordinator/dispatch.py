@@ -222,7 +222,8 @@ def _send(
         jobs=notes,
         block_rows=machine.advice if len(machine.advice) <= MAX_ADVICE else {},
         default_rows=min(UNKNOWN_ROWS, machine.tuning.block_rows),
-        forget=tuple(lane.forget),
+        # Who is told all of its state has nothing to forget; a job that was rolled back may be on the list.
+        forget=() if lane.cold else tuple(lane.forget),
         apart=_apart(machine, lane),
         spread=machine.workers,
         running=tuple(known),

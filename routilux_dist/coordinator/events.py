@@ -72,7 +72,7 @@ class ControlAsked:
     """A client wants something of a job.
 
     Actions: "pause", "resume", "cancel", "close" (no more input), "release" (its results are not needed any more), "checkpoint"
-    (note what it is like, under a name) and "rollback" (make it what it was like).
+    (note what it is like, under a name), "rollback" (make it what it was like) and "adopt" (tell this client what comes of it).
 
     Attributes:
         job: The job.

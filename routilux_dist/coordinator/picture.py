@@ -154,6 +154,7 @@ def _lane(lane: Lane) -> dict[str, Any]:
             for job, queue in lane.queues.items()
         },
         "order": list(lane.order),
+        "held": dict(lane.held),
         "rows": dict(lane.rows),  # with its order: sums of floats depend on it
         "rest_until": lane.rest_until,
         "kept": {job: _pieces(pieces) for job, pieces in lane.kept.items()},
@@ -172,7 +173,7 @@ def _restore_lane(machine: Machine, given: dict[str, Any]) -> None:
             machine.door_blocks += 1
             machine.door_bytes += block.nbytes
     lane.order.extend(given["order"])
-    lane.rows = dict(given["rows"])
+    lane.rows, lane.held = dict(given["rows"]), dict(given["held"])
     lane.rest_until, lane.cold = given["rest_until"], given["cold"]
     lane.kept = {job: _as_pieces(pieces) for job, pieces in given["kept"].items()}
     lane.forget = list(given["forget"])

@@ -31,6 +31,7 @@ def summary(machine: Machine, job: Job) -> dict[str, Any]:
             "done": job.done,
             "dead": job.dead,
             "discarded": job.discarded,
+            "retracted": job.retracted,
             "pending": job.pending,
             "in_flight": job.flying,
             "outputs": job.output_rows,
@@ -42,6 +43,8 @@ def summary(machine: Machine, job: Job) -> dict[str, Any]:
         },
         "waiting": sum(c.waiting for c in job.counts.values()),
         "history": [tuple(entry) for entry in job.history],
+        "checkpoints": {name: checkpoint.time + offset for name, checkpoint in job.checkpoints.items()},
+        "generation": job.generation,
         "waits_for": describe(machine, job) if job.alive else "",
     }
 

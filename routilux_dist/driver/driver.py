@@ -72,6 +72,16 @@ class Driver:
         for command in self.machine.handle(*events, now=self.clock.monotonic()):
             self._do[type(command)](command)
 
+    def begin(self) -> None:
+        """Begin; to be called once the body can carry out commands."""
+
+    def when_durable(self, call: Callable[[], None]) -> None:
+        """Call when all that was fed so far would survive the loss of this process; here that is promised of nothing."""
+        call()
+
+    def close(self) -> None:
+        """Nothing more will be fed."""
+
     def next_due(self) -> float | None:
         """Return when the next timer is due (monotonic seconds), or None."""
         return self._timers[0][0] if self._timers else None

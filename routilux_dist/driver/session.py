@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from routilux_dist.checkpoint.options import Checkpoint
 from routilux_dist.coordinator.events import ControlAsked, Posted, RetryAsked
 from routilux_dist.driver.driver import News
 from routilux_dist.flow.handling import ErrorHandler
@@ -48,6 +50,27 @@ class Session(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Durable:
+    """How a running flow is made durable.
+
+    Attributes:
+        checkpoint: Store and durability.
+        run: Name of the run in the store.
+        begin: Whether the run may begin; else it has to be there.
+        go_on: Whether it may be there; else it has to begin.
+        detached: Whether it outlives the process that opens it.
+        schemas: See `durable.Setting`.
+    """
+
+    checkpoint: Checkpoint
+    run: str
+    begin: bool = True
+    go_on: bool = False
+    detached: bool = False
+    schemas: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Opening:
     """What a backend needs to run a flow.
 
@@ -62,6 +85,7 @@ class Opening:
         client_id: Name of the client that opens it.
         own: Whether it gets a coordinator process of its own.
         codec: How bodies are encoded: a typed one if they are to be stored.
+        durable: Where and how it is made durable, or None.
     """
 
     plan: Plan
@@ -74,6 +98,16 @@ class Opening:
     client_id: str
     own: bool = True
     codec: Codec = PICKLE
+    durable: Durable | None = None
+
+    def lean(self) -> Opening:
+        """Return it without the routines, for a coordinator."""
+        return dataclasses.replace(self, routines={}, flow_handler=None)
+
+    def again(self) -> Opening:
+        """Return it for a coordinator that takes the place of another one."""
+        assert self.durable is not None
+        return dataclasses.replace(self, durable=dataclasses.replace(self.durable, begin=True, go_on=True))
 
     def partitions(self, homes: int) -> dict[int, int]:
         """Return the number of homes by group, with `homes` for groups that leave it open."""

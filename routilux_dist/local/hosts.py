@@ -27,7 +27,7 @@ class Hosts:
         is_cancelled: Callable[[str], bool],
     ) -> None:
         self._plan, self._handler, self._tuning = opening.plan, opening.flow_handler, opening.tuning
-        self.codec = opening.codec
+        self.codec, self._keeps = opening.codec, opening.durable is not None
         self._recipes, self._partitions, self._is_cancelled = recipes, partitions, is_cancelled
         self._hosts: dict[tuple[int, int, int], Host] = {}
         self._lock = threading.Lock()
@@ -56,6 +56,7 @@ class Hosts:
             partitions=self._partitions,
             packed=self.codec.typed,
             codec=self.codec,
+            keeps=self._keeps,
             block_bytes=self._tuning.block_bytes,
             is_cancelled=self._is_cancelled,
         )

@@ -7,6 +7,7 @@ import queue
 import threading
 import time
 from collections import deque
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from routilux_dist.clock import SystemClock
@@ -14,7 +15,7 @@ from routilux_dist.coordinator.events import ControlAsked, Event, Posted, RetryA
 from routilux_dist.coordinator.machine import Machine
 from routilux_dist.driver.driver import Driver, Gone, News
 from routilux_dist.driver.session import OnNews, Opening
-from routilux_dist.errors import StateError
+from routilux_dist.errors import FencedError, StateError
 from routilux_dist.local.hosts import Hosts, Threads, run_slice
 from routilux_dist.plan.plan import GroupKind
 from routilux_dist.wire.slices import Slice
@@ -36,12 +37,12 @@ class LocalSession:
     """
 
     def __init__(self, opening: Opening, on_news: OnNews) -> None:
-        clock = SystemClock()
         #: Bodies that may be stored are encoded even where they never leave the process.
         self.packed = opening.codec.typed
+        #: Whether what is done here is saved.
+        self._saved = opening.durable is not None
         solo = any(g.kind is GroupKind.SOLO for g in opening.plan.groups)
         workers = 1 if solo else opening.workers
-        self.partitions = opening.partitions(workers)
         self._on_news = on_news
         #: What happened and was not taken in yet; the bell rings after something was added.
         self._mail: deque[Event] = deque()
@@ -59,20 +60,34 @@ class LocalSession:
         self._broken: BaseException | None = None
         # Recipes, not the routines themselves: those hold their flow, and a flow may be collected while it runs.
         recipes = {r: routine.__reduce__() for r, routine in opening.routines.items()}
-        self._hosts = Hosts(opening, recipes, self.partitions, self._cancelled.__contains__)
-        self._threads = Threads(self._hosts, workers, self._happened) if workers > 1 else None
-        self._machine = Machine(
+        with self._lock:
+            self._driver = self._drive(opening, workers)
+            self._machine = self._driver.machine
+            self.partitions: Mapping[int, int] = self._machine.partitions
+            self._hosts = Hosts(opening, recipes, self.partitions, self._cancelled.__contains__)
+            self._threads = Threads(self._hosts, workers, self._happened) if workers > 1 else None
+            self._driver.begin()
+        self._thread = threading.Thread(target=self._run, name=f"routilux-{opening.plan.flow}", daemon=True)
+        self._thread.start()
+
+    def _drive(self, opening: Opening, workers: int) -> Driver:
+        """Return the driver: a new one, or a durable one that may go on with what another process began."""
+        if opening.durable is not None:
+            from routilux_dist.driver import durable
+
+            place = durable.Place(workers=workers, homes=workers, lookahead=False)
+            return durable.open_run(opening, place, self, self._for_ledger, self._fenced)
+        clock = SystemClock()
+        machine = Machine(
             opening.plan,
             opening.tuning,
             workers=workers,
-            partitions=self.partitions,
+            partitions=opening.partitions(workers),
             wall_offset=clock.wall() - clock.monotonic(),
             lookahead=False,
             validate=opening.validate,
         )
-        self._driver = Driver(self._machine, self, clock)
-        self._thread = threading.Thread(target=self._run, name=f"routilux-{opening.plan.flow}", daemon=True)
-        self._thread.start()
+        return Driver(machine, self, clock)
 
     # ---- for clients ---------------------------------------------------------------------------------------------
 
@@ -85,6 +100,19 @@ class LocalSession:
         self._happened(event)
         if self._closed:  # it may have closed between the check and the post
             self._abandon()
+        elif self._saved and threading.current_thread() is not self._thread:
+            self._wait_until_durable()
+
+    def _wait_until_durable(self) -> None:
+        """Return when what was posted would survive."""
+        durable = threading.Event()
+        with self._lock:
+            self._take_in()
+            self._driver.when_durable(durable.set)
+        self._bell.put(None)
+        self._tell()
+        while not durable.wait(0.5):
+            self._check()
 
     def control(self, event: ControlAsked | RetryAsked) -> None:
         """Carry out a request; when this returns, the machine knows."""
@@ -120,6 +148,8 @@ class LocalSession:
         return self._closed
 
     def _check(self) -> None:
+        if isinstance(self._broken, FencedError):
+            raise self._broken
         if self._broken is not None:
             raise StateError(f"the running flow ended with a fault of the engine: {self._broken}")
         if self._closed:
@@ -144,6 +174,22 @@ class LocalSession:
     def tell(self, news: News) -> None:
         """Keep news until the machine's lock is free again."""
         self._news.append(news)
+
+    # ---- for a durable driver ------------------------------------------------------------------------------------
+
+    def _for_ledger(self, call: Callable[[], None]) -> None:
+        """Carry out what the ledger's thread has to tell the driver."""
+        with self._lock:
+            if not self._closed:
+                call()
+        self._bell.put(None)
+        self._tell()
+
+    def _fenced(self, reason: str) -> None:
+        """Another process goes on with the run: nothing that happens here counts any more."""
+        self._broken = FencedError(reason)
+        self._closed = True
+        self._news.append(Gone(reason))
 
     # ---- whoever has the lock ------------------------------------------------------------------------------------
 
@@ -182,8 +228,11 @@ class LocalSession:
             self._take_in()
             jobs = list(self._machine.jobs)
             self._cancelled.update(jobs)
-            self._mail.extend(ControlAsked(job, "cancel", "the running flow was shut down") for job in jobs)
-            self._take_in()
+            if self._saved:  # they go on where somebody recovers them
+                self._news.append(Gone("the running flow was shut down; its jobs are saved: go on with rt.recover(…)"))
+            else:
+                self._mail.extend(ControlAsked(job, "cancel", "the running flow was shut down") for job in jobs)
+                self._take_in()
             if self._broken is not None:
                 self._news.append(Gone(str(self._broken)))
         self._door.set()
@@ -210,6 +259,7 @@ class LocalSession:
             if self._threads is not None:
                 self._threads.close()
             self._hosts.close()
+            self._driver.close()
 
     def _step(self) -> None:
         """Take in mail, fire timers, run one slice."""

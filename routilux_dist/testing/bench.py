@@ -72,6 +72,8 @@ class Bench:
         self.slices: dict[int, Slice] = {}
         #: Timers that were set and have not fired: (when, key).
         self.timers: list[tuple[float, TimerKey]] = []
+        #: What was fed, and when.
+        self.fed: list[tuple[float, tuple[Event, ...]]] = []
         #: Every other command, oldest first.
         self.told: list[Command] = []
 
@@ -79,6 +81,7 @@ class Bench:
 
     def feed(self, *events: Event) -> list[Command]:
         """Feed events as they are; return the commands."""
+        self.fed.append((self.clock.monotonic(), events))
         commands = self.machine.handle(*events, now=self.clock.monotonic())
         for command in commands:
             if isinstance(command, Dispatch):

@@ -30,6 +30,7 @@ class TypeEntry(NamedTuple):
         encode: Object -> value of types that are known.
         decode: Value -> object; called with (value, version) if it takes two arguments.
         versioned: Whether `decode` takes two arguments, and so reads older versions.
+        derived: Whether both functions follow from the class: they do not travel, whoever gets the entry derives them again.
     """
 
     cls: type
@@ -38,6 +39,17 @@ class TypeEntry(NamedTuple):
     encode: Encode
     decode: Decode
     versioned: bool = False
+    derived: bool = False
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self.derived:
+            return _derive, (self.cls, self.name, self.version)
+        return TypeEntry, tuple(self)
+
+
+def _derive(cls: type, name: str, version: int) -> TypeEntry:
+    encode, decode = _functions(cls)
+    return TypeEntry(cls, name, version, encode, decode, _takes_version(decode), derived=True)
 
 
 class Registry:
@@ -88,8 +100,9 @@ class Registry:
         if (encode is None) != (decode is None):
             raise ConfigurationError(f"register_type({cls.__name__}): give both encode= and decode=, or neither")
         if encode is None or decode is None:
-            encode, decode = _functions(cls)
-        self.add(TypeEntry(cls, name, version, encode, decode, _takes_version(decode)))
+            self.add(_derive(cls, name, version))
+        else:
+            self.add(TypeEntry(cls, name, version, encode, decode, _takes_version(decode)))
         return cls
 
     def add(self, entry: TypeEntry) -> None:

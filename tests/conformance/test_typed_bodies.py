@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from typing import Any
 
 import pytest
@@ -20,7 +19,7 @@ from tests.conformance.support import WAIT, build
 @pytest.fixture(autouse=True)
 def typed_flows(monkeypatch: pytest.MonkeyPatch) -> None:
     """Running flows that are opened here have the typed codec."""
-    monkeypatch.setattr(runtime_module, "Opening", functools.partial(Opening, codec=typed()))
+    monkeypatch.setattr(runtime_module, "Opening", lambda **fields: Opening(**{**fields, "codec": typed()}))
 
 
 class Total(rd.Routine):

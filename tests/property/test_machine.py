@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 import routilux_dist as rd
+from routilux_dist.coordinator import picture
 from routilux_dist.coordinator.commands import Report
-from routilux_dist.coordinator.events import CapacityChanged, RetryAsked
+from routilux_dist.coordinator.events import CapacityChanged, ControlAsked, Restarted, RetryAsked
+from routilux_dist.driver import records
 from routilux_dist.plan.tuning import Tuning
 from routilux_dist.testing import Bench
+
+
+def no_blob(data: Any) -> Any:
+    raise AssertionError("nothing here is large")
+
 
 JOBS = st.sampled_from(["j1", "j2", "j3"])
 TERMINAL = ("completed", "failed", "cancelled")
@@ -58,10 +67,18 @@ class AnyOrder(RuleBasedStateMachine):
         lookahead=st.booleans(),
         limits=st.sampled_from([{}, {"max_messages": 25}, {"execution_timeout": 30.0}, {"no_progress_timeout": 5.0}]),
         door=st.sampled_from([2, 4096]),
+        keeps=st.booleans(),
     )
-    def begin(self, mode: str, workers: int, lookahead: bool, limits: dict[str, object], door: int) -> None:
+    def begin(
+        self, mode: str, workers: int, lookahead: bool, limits: dict[str, object], door: int, keeps: bool
+    ) -> None:
         tuning = Tuning(max_pending_blocks=door)
-        self.bench = Bench(flow(mode, **limits), workers=workers, lookahead=lookahead, tuning=tuning)
+        self.make = lambda: Bench(
+            flow(mode, **limits), workers=workers, lookahead=lookahead, tuning=tuning, keeps=keeps
+        )
+        self.bench = self.make()
+        #: Pictures by how much had been fed when they were taken.
+        self.pictures = {0: records.dumps(picture.take(self.bench.machine), no_blob)}
 
     def some_slice(self, number: int):
         slices = list(self.bench.slices.values())
@@ -70,6 +87,19 @@ class AnyOrder(RuleBasedStateMachine):
     @rule(job=JOBS, rows=st.integers(1, 4), last=st.booleans(), slot=st.sampled_from(["a.input", "total.input"]))
     def post(self, job: str, rows: int, last: bool, slot: str) -> None:
         self.bench.post(job, slot, rows, last=last)
+
+    @rule(job=JOBS, name=st.sampled_from(["one", "two"]), action=st.sampled_from(["checkpoint", "rollback"]))
+    def go_back(self, job: str, name: str, action: str) -> None:
+        self.bench.feed(ControlAsked(job, action, name))
+
+    @rule()
+    def snapshot(self) -> None:
+        self.pictures[len(self.bench.fed)] = records.dumps(picture.take(self.bench.machine), no_blob)
+
+    @rule(workers=st.integers(1, 3))
+    def restart(self, workers: int) -> None:
+        self.bench.slices.clear()
+        self.bench.feed(Restarted(workers))
 
     @precondition(lambda self: self.bench.slices)
     @rule(
@@ -164,6 +194,18 @@ class AnyOrder(RuleBasedStateMachine):
         assert (machine.door_blocks, machine.door_bytes) == (0, 0)
         assert not any(lane.queues or lane.flying for lane in machine.lanes.values())
         assert all(str(job.status) in TERMINAL for job in machine.ended.values())
+        self.tell_again()
+
+    def tell_again(self) -> None:
+        """From any snapshot, the same events lead to the same machine, to the byte."""
+        right = records.dumps(picture.take(self.bench.machine), no_blob)
+        for fed, taken in self.pictures.items():
+            machine = self.make().machine
+            picture.restore(machine, records.loads(taken, no_blob))
+            for now, events in self.bench.fed[fed:]:
+                stored = records.loads(records.dumps([now, list(events)], no_blob), no_blob)
+                machine.handle(*stored[1], now=stored[0])
+            assert records.dumps(picture.take(machine), no_blob) == right, f"from {fed} of {len(self.bench.fed)}"
 
 
 TestAnyOrder = AnyOrder.TestCase

@@ -27,6 +27,7 @@ class Shipment:
         partitions: Number of homes, by group index.
         block_bytes: Most bytes per new block.
         codec: How bodies are encoded. The code itself is always a pickle.
+        keeps: Whether receipts carry the state of homes.
     """
 
     plan: Plan
@@ -34,6 +35,7 @@ class Shipment:
     partitions: Mapping[int, int]
     block_bytes: int
     codec: Codec = PICKLE
+    keeps: bool = False
 
     def unpack(self) -> tuple[dict[str, Routine], ErrorHandler | None]:
         """Return fresh copies of the routines, and the flow's error handler."""
@@ -63,6 +65,7 @@ def open_host(
         partition=partition,
         partitions=shipment.partitions,
         block_bytes=shipment.block_bytes,
+        keeps=shipment.keeps,
         is_cancelled=is_cancelled,
         codec=shipment.codec,
     )

@@ -90,6 +90,19 @@ def test_a_home_is_told_the_state_of_the_checkpoint(bench: Build) -> None:
     assert work.state is None, "it knows"
 
 
+def test_a_home_does_not_forget_a_job_that_lives_again(bench: Build) -> None:
+    one = bench(summing(), homes=1, keeps=True)
+    one.post("j", "total.input", last=False)
+    one.finish(kept=[kept("j", 1, 1)])
+    checkpoint(one)
+    one.ask("j", "cancel")
+    rollback(one)
+    one.post("j", "total.input", last=False)
+    (work,) = one.slices.values()
+    assert work.state
+    assert work.forget == ()
+
+
 def test_a_paused_job_is_paused_again(bench: Build) -> None:
     one = bench(keeps=True)
     one.post("j", "a.input", last=False)

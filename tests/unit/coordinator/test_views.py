@@ -21,7 +21,7 @@ def test_a_summary_is_plain_data_with_wall_clock_times(bench: Build) -> None:
     assert summary["created"] == one.clock.wall() - 5.0
     assert (summary["seconds"], summary["status"], summary["correlation_id"]) == (5.0, "completed", "c")
     assert summary["messages"] == {
-        "accepted": 2, "done": 2, "dead": 0, "discarded": 0, "pending": 0, "in_flight": 0, "outputs": 1,
+        "accepted": 2, "done": 2, "dead": 0, "discarded": 0, "retracted": 0, "pending": 0, "in_flight": 0, "outputs": 1,
     }  # fmt: skip
     assert summary["waiting"] == 3
     assert summary["routines"]["b"]["waiting"] == 3

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import pickle
 import sys
 from dataclasses import dataclass, field
 from types import ModuleType
@@ -259,3 +260,12 @@ def test_what_is_registered_here_stays() -> None:
     there.register(Pair)
     here.learn(there)
     assert [entry.name for entry in here.entries()] == ["mine", "Pair"]
+
+
+def test_functions_that_follow_from_a_class_do_not_travel() -> None:
+    mine = Registry()
+    mine.register(Point)
+    again = pickle.loads(pickle.dumps(mine))
+    entry = again.named("Point")
+    assert entry is not None
+    assert entry.decode(entry.encode(Point(1, 2))) == Point(1, 2)

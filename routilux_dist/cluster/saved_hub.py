@@ -1,0 +1,98 @@
+"""The actor of a coordinator that saves: it comes back by itself, and goes on."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import ray
+
+from routilux_dist.cluster.hub import CALLS, Hub
+from routilux_dist.driver.driver import Gone, News
+from routilux_dist.driver.session import Opening
+from routilux_dist.wire import codec
+from routilux_dist.wire.block import Packed
+from routilux_workers.entry import Shipment
+
+#: What an actor is made with has to be small to stay with the cluster when its maker is gone; so it comes in pieces.
+PIECE_BYTES = 90 << 10
+
+
+def nodes() -> dict[str, dict[str, float]]:
+    """Return the resources of each living node, by its id."""
+    return {n["NodeID"]: n["Resources"] for n in ray.nodes() if n["Alive"]}  # type: ignore[no-untyped-call]
+
+
+class SavedHub(Hub):
+    """A process that holds one coordinator that saves.
+
+    Args:
+        label: What it is called in the dashboard.
+        pieces: The encoded (opening, shipment).
+    """
+
+    def __init__(self, label: str, *pieces: bytes) -> None:
+        super().__init__(label)
+        opening, shipment = codec.decode(Packed(b"".join(pieces)))
+        self._opening: Opening = opening
+        self._shipment: Shipment = shipment
+        #: Why it could not go on after a restart, or None.
+        self._broken: str | None = None
+        if _was_restarted():  # nobody may be there to ask for it
+            ray.get_runtime_context().current_actor.go_on.remote()
+
+    async def begin(self) -> tuple[Mapping[int, int], int]:
+        """Open the run and begin or go on; return the homes by group, and the process."""
+        if self._opening.worker_id not in self._coordinators:
+            await self._open(self._opening)
+        partitions = self._coordinators[self._opening.worker_id].shipment.partitions
+        return dict(partitions), os.getpid()
+
+    async def go_on(self) -> None:
+        """Go on after a restart."""
+        if self._opening.worker_id in self._coordinators:
+            return
+        try:
+            await self._open(self._opening.again())
+        except Exception as exc:  # whoever asks for news hears of it
+            self._broken = f"it could not go on after a restart: {type(exc).__name__}: {exc}"
+
+    async def _open(self, opening: Opening) -> None:
+        await self.open(
+            opening.worker_id, self._shipment, opening.workers, opening.tuning, opening.validate, nodes(), opening
+        )
+
+    async def news(self, running: str, client: str) -> list[News]:
+        """See `Coordinator.news`."""
+        if running not in self._coordinators:
+            await self.go_on()
+        if self._broken is not None:
+            return [Gone(self._broken)]
+        return await super().news(running, client)
+
+    async def describe(self) -> tuple[Opening, Mapping[int, int]]:
+        """Return what it was opened with, and the homes by group: for clients that find it by its name."""
+        partitions, _ = await self.begin() if not self._coordinators else (self._shipment.partitions, 0)
+        return self._opening, dict(partitions)
+
+
+def _was_restarted() -> bool:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Ray warns of what it uses there itself
+        return bool(ray.get_runtime_context().was_current_actor_reconstructed)
+
+
+SavedHubActor: Any = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=0)(SavedHub)
+
+
+def start(label: str, name: str, namespace: str, opening: Opening, shipment: Shipment) -> Any:
+    """Start a hub and return its handle."""
+    lean = opening.lean()
+    data = codec.encode((lean, shipment)).data
+    pieces = [data[n : n + PIECE_BYTES] for n in range(0, len(data), PIECE_BYTES)]
+    assert opening.durable is not None
+    lifetime = "detached" if opening.durable.detached else None
+    options = {"name": name, "namespace": namespace, "max_concurrency": CALLS, "lifetime": lifetime}
+    return SavedHubActor.options(**options).remote(label, *pieces)

@@ -1,0 +1,370 @@
+"""A driver whose every step is journaled: events first, then what follows from them.
+
+The journal holds what the machine was told, and when. The machine is a function of that: telling it again makes it what it was.
+A snapshot is the machine's picture together with the timers that are set.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from routilux_dist.checkpoint.inspection import list_runs
+from routilux_dist.checkpoint.journal import Journal, Recovered
+from routilux_dist.checkpoint.options import Checkpoint
+from routilux_dist.checkpoint.stores import Store, open_store
+from routilux_dist.clock import Clock, SystemClock
+from routilux_dist.coordinator import picture, rollbacks
+from routilux_dist.coordinator.commands import Abort, Advise, Command, Dispatch, SetDoor, SetTimer
+from routilux_dist.coordinator.events import ControlAsked, Event, Restarted, TimerFired, TimerKey
+from routilux_dist.coordinator.machine import Machine
+from routilux_dist.driver import changes, records
+from routilux_dist.driver.driver import Body, Driver
+from routilux_dist.driver.ledger import Ledger, Written
+from routilux_dist.driver.session import Durable, Opening
+from routilux_dist.errors import CheckpointError, CheckpointVersionError
+from routilux_dist.plan.plan import Plan
+from routilux_dist.plan.tuning import Tuning
+
+#: Version of what a snapshot and a record hold.
+FORMAT = 1
+#: A snapshot is taken when this much was journaled since the last one, whatever the time.
+SNAPSHOT_BYTES = 64 << 20
+
+
+class SteadyClock:
+    """Wall-clock time that never goes back, not even from one process to the next: what durable machines live by."""
+
+    def __init__(self, clock: Clock, least: float = 0.0) -> None:
+        self._clock = clock
+        self._offset = max(clock.wall(), least) - clock.monotonic()
+
+    def monotonic(self) -> float:
+        """Seconds since 1970, at least those that were seen before."""
+        return self._clock.monotonic() + self._offset
+
+    def wall(self) -> float:
+        """The same."""
+        return self.monotonic()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """What a machine is made of, besides its memory; every snapshot holds it.
+
+    Attributes:
+        plan: The plan.
+        tuning: How work is cut.
+        partitions: Homes by group; they stay what they were when a run goes on.
+        lookahead, beside: See `Machine`.
+        schemas: Routine -> what its state and slots look like, for noticing a change of code.
+    """
+
+    plan: Plan
+    tuning: Tuning
+    partitions: Mapping[int, int]
+    lookahead: bool
+    beside: tuple[int, ...] = ()
+    schemas: Mapping[str, Any] = field(default_factory=dict)
+
+    def machine(self, workers: int = 1, slots: Mapping[int, int] | None = None, validate: bool = False) -> Machine:
+        """Return a fresh machine."""
+        return Machine(
+            self.plan,
+            self.tuning,
+            workers=workers,
+            partitions=self.partitions,
+            slots=slots,
+            lookahead=self.lookahead,
+            beside=frozenset(self.beside),
+            keeps=True,
+            validate=validate,
+        )
+
+    def as_data(self) -> dict[str, Any]:
+        """Return it as a snapshot holds it."""
+        return {
+            "plan": self.plan,
+            "tuning": self.tuning,
+            "partitions": dict(self.partitions),
+            "lookahead": self.lookahead,
+            "beside": list(self.beside),
+            "schemas": dict(self.schemas),
+        }
+
+    @classmethod
+    def from_data(cls, data: Mapping[str, Any]) -> Setting:
+        """Return what a snapshot holds."""
+        return cls(**{**data, "beside": tuple(data["beside"])})
+
+
+@dataclass(slots=True)
+class Past:
+    """What a run's journal amounts to.
+
+    Attributes:
+        setting: What its machine was made of.
+        machine: The machine, as it was at the end of the journal.
+        timers: What was set and has not rung: (when, key).
+    """
+
+    setting: Setting
+    machine: Machine
+    timers: list[tuple[float, TimerKey]]
+
+
+def read(found: Recovered, get_blob: records.GetBlob, allow_pickle: bool = False) -> Past | None:
+    """Tell a machine again what a journal says; None if the run never began.
+
+    Raises:
+        CheckpointVersionError: The snapshot is of a format that this code does not know.
+    """
+    if found.snapshot is None:
+        return None
+    data = records.loads(found.snapshot, get_blob, allow_pickle)
+    if data["format"] != FORMAT:
+        raise CheckpointVersionError(
+            f"the snapshot has format {data['format']}, this version reads format {FORMAT}: use the version that wrote it, or "
+            f"a newer one"
+        )
+    setting = Setting.from_data(data["setting"])
+    machine = setting.machine()
+    picture.restore(machine, data["picture"])
+    timers = [(at, tuple(key)) for at, key in data["timers"]]
+    for record in found.records:
+        now, events = records.loads(record, get_blob, allow_pickle)
+        for event in events:
+            if isinstance(event, TimerFired):
+                _rang(timers, event.key)
+        ordered = machine.handle(*events, now=now)
+        timers += [(command.at, command.key) for command in ordered if isinstance(command, SetTimer)]
+    return Past(setting, machine, timers)
+
+
+def _rang(timers: list[tuple[float, TimerKey]], key: TimerKey) -> None:
+    """Take out a timer: of several with a key the one that was due first."""
+    due = [timer for timer in timers if timer[1] == key]
+    if due:
+        timers.remove(min(due, key=lambda timer: timer[0]))
+
+
+class DurableDriver(Driver):
+    """A driver that journals.
+
+    Whoever is told something is told it after what it rests on is durable. With `durability="sync"` slices wait for that too.
+
+    Args:
+        setting: What the machine is made of.
+        machine: The machine.
+        body: What touches the world; besides a driver's it is asked to do things later on the owner's thread (`later`).
+        clock: A steady clock.
+        journal: The open journal.
+        checkpoint: How carefully.
+        past: What the run was, if it goes on.
+        later: Calls a function on the thread that owns the driver.
+        on_fenced: Called when another coordinator has taken over.
+    """
+
+    def __init__(  # noqa: PLR0913 - keyword-only, and each is a fact of the place it runs in
+        self,
+        setting: Setting,
+        machine: Machine,
+        body: Body,
+        clock: Clock,
+        *,
+        journal: Journal,
+        checkpoint: Checkpoint,
+        past: Past | None,
+        later: Callable[[Callable[[], None]], None],
+        on_fenced: Callable[[str], None],
+    ) -> None:
+        super().__init__(machine, body, clock)
+        self._setting, self._journal, self._every = setting, journal, checkpoint.seconds
+        self._sync, self._async = checkpoint.durability == "sync", checkpoint.durability == "async"
+        self._on_fenced, self._past = on_fenced, past
+        #: Commands that wait for a record to be durable, and those who wait likewise.
+        self._held: deque[tuple[int, Command]] = deque()
+        self._waiting: deque[tuple[int, Callable[[], None]]] = deque()
+        self.synced = journal.seq
+        #: Why the store does not take more at present, "" if it does.
+        self.trouble = ""
+        self._snapshot_at = clock.monotonic()
+        self._snapshot_seq = -1
+        self._ledger = Ledger(journal, checkpoint.durability, lambda written: later(lambda: self._written(written)))
+
+    def begin(self) -> None:
+        """Begin, or go on; to be called once the body can carry out commands. What goes on is told so, and dispatches at once."""
+        past, self._past = self._past, None
+        for at, key in past.timers if past is not None else ():
+            self._set_timer(SetTimer(key, at))
+        self.snapshot()
+        if past is not None:
+            self.feed(Restarted(self.machine.workers, dict(self.machine.slots)))
+
+    def feed(self, *events: Event) -> None:
+        """Journal what happened, take it in, and carry out what the machine orders."""
+        now = self.clock.monotonic()
+        seq = self._ledger.add(records.dumps([now, list(events)], self._journal.put_blob))
+        for command in self.machine.handle(*events, now=now):
+            if self._may(command):
+                self._do[type(command)](command)
+            else:
+                self._held.append((seq, command))
+        if self._ledger.bytes > SNAPSHOT_BYTES:
+            self.snapshot()
+
+    def _may(self, command: Command) -> bool:
+        """Whether a command is carried out before what it rests on is durable."""
+        if isinstance(command, (SetTimer, SetDoor, Advise)):
+            return True
+        if isinstance(command, (Dispatch, Abort)):
+            return not self._sync and not self.trouble and not self._held_back()
+        return False
+
+    def _held_back(self) -> bool:
+        """Whether slices wait already: they keep their order."""
+        return any(isinstance(command, Dispatch) for _, command in self._held)
+
+    def when_durable(self, call: Callable[[], None]) -> None:
+        """Call when all that was fed so far is durable; at once if that is not promised."""
+        if self._async or self.synced >= self._ledger.seq:
+            call()
+        else:
+            self._waiting.append((self._ledger.seq, call))
+
+    def _written(self, written: Written) -> None:
+        if written.fenced:
+            self._on_fenced(written.fenced)
+            return
+        self.trouble = written.trouble
+        self.synced = max(self.synced, written.seq)
+        while self._held and self._held[0][0] <= self.synced:
+            _, command = self._held.popleft()
+            self._do[type(command)](command)
+        while self._waiting and self._waiting[0][0] <= self.synced:
+            self._waiting.popleft()[1]()
+
+    # ---- snapshots -----------------------------------------------------------------------------------------------
+
+    def next_due(self) -> float | None:
+        """Return when the next timer, or a snapshot, is due."""
+        due = super().next_due()
+        if self._ledger.seq == self._snapshot_seq:
+            return due
+        snapshot_at = self._snapshot_at + self._every
+        return snapshot_at if due is None else min(due, snapshot_at)
+
+    def due(self) -> None:
+        """Fire what is due; take a snapshot if it is time."""
+        super().due()
+        if self._ledger.seq != self._snapshot_seq and self.clock.monotonic() >= self._snapshot_at + self._every:
+            jobs = [job.id for job in self.machine.jobs.values() if not job.stream]
+            if jobs:
+                self.feed(*(ControlAsked(job, "checkpoint", rollbacks.LAST_GOOD) for job in jobs))
+            self.snapshot()
+
+    def snapshot(self) -> None:
+        """Store the machine's picture."""
+        data = {
+            "format": FORMAT,
+            "setting": self._setting.as_data(),
+            "picture": picture.take(self.machine),
+            "timers": [[at, list(key)] for at, _, key in sorted(self._timers)],
+        }
+        self._ledger.snapshot(records.dumps(data, self._journal.put_blob))
+        self._snapshot_at, self._snapshot_seq = self.clock.monotonic(), self._ledger.seq
+
+    def close(self) -> None:
+        """Write what is left."""
+        self._ledger.close()
+
+
+# ---- opening ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """What a run finds where it goes on: the backend's facts that a machine needs.
+
+    Attributes:
+        workers, slots: See `Machine`.
+        homes: Homes of groups that leave their number open, for a run that begins.
+        lookahead, beside: See `Machine`.
+    """
+
+    workers: int
+    homes: int
+    slots: Mapping[int, int] = field(default_factory=dict)
+    lookahead: bool = True
+    beside: tuple[int, ...] = ()
+
+
+def open_run(
+    opening: Opening,
+    place: Place,
+    body: Body,
+    later: Callable[[Callable[[], None]], None],
+    on_fenced: Callable[[str], None],
+) -> DurableDriver:
+    """Open a run, to begin it or to go on with it: `begin` comes next.
+
+    Raises:
+        CheckpointError: It cannot be read, has begun already, or is not there.
+        ConfigurationError: Its flow has changed in a way that loses something.
+    """
+    durable = opening.durable
+    assert durable is not None
+    checkpoint = durable.checkpoint
+    store = open_store(checkpoint.url)
+    if not durable.go_on or not durable.begin:
+        _check_presence(store, durable)
+    journal, found = Journal.open(store, durable.run, checkpoint.key, checkpoint.keep)
+    try:
+        past = read(found, journal.get_blob, checkpoint.allow_pickle)
+        partitions = opening.partitions(place.homes)
+        kept: picture.Picture | None = None
+        if past is not None:
+            partitions, kept = changes.adapt(past.setting, past.machine, opening.plan, partitions, durable.schemas)
+        setting = Setting(
+            plan=opening.plan,
+            tuning=opening.tuning,
+            partitions=partitions,
+            lookahead=place.lookahead,
+            beside=place.beside,
+            schemas=durable.schemas,
+        )
+        machine = setting.machine(validate=opening.validate)
+        if kept is not None:
+            picture.restore(machine, kept)
+        machine.workers, machine.slots = place.workers, dict(place.slots)
+        clock = SteadyClock(SystemClock(), machine.now)
+        driver = DurableDriver(
+            setting,
+            machine,
+            body,
+            clock,
+            journal=journal,
+            checkpoint=checkpoint,
+            past=past,
+            later=later,
+            on_fenced=on_fenced,
+        )
+    except BaseException:
+        journal.close()
+        raise
+    return driver
+
+
+def _check_presence(store: Store, durable: Durable) -> None:
+    """Raise if a run that has to begin is there, or one that has to be there is not."""
+    there = durable.run in list_runs(store)
+    if there and not durable.go_on:
+        raise CheckpointError(
+            f"{store.url} has a run {durable.run!r} already: go on with it by rt.recover({durable.checkpoint.url!r}, "
+            f"flow=…, job_id={durable.run!r}), or give another job_id"
+        )
+    if not there and not durable.begin:
+        known = ", ".join(list_runs(store)) or "none"
+        raise CheckpointError(f"{store.url} has no run {durable.run!r}; it has: {known}")

@@ -1,0 +1,134 @@
+"""Saved jobs on Ray: any process may be killed."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import pytest
+import ray
+
+import routilux_dist as rd
+from tests.conformance.routines import saved
+from tests.conformance.support import eventually
+from tests.conformance.test_saved import folding
+
+pytestmark = pytest.mark.ray
+
+N = 2000
+RIGHT = {"fold.output": [[sum(range(N)), N]]}
+SECONDS = 110
+
+
+def hub(name: str) -> Any:
+    return ray.get_actor(f"routilux:{name}", namespace="routilux")
+
+
+def pid_of(name: str) -> int:
+    return int(ray.get(hub(name).begin.remote())[1])
+
+
+def begun(job: rd.Job, least: int) -> None:
+    eventually(lambda: job.stats()["messages"]["done"] >= least, "some of it is done")
+
+
+def test_a_coordinator_that_is_killed_comes_back_and_goes_on(ray_cluster: str, tmp_path: Path) -> None:
+    with rd.Runtime(max_workers=2) as runtime:
+        job = runtime.submit(folding(slowly=True), N, job_id="killed", checkpoint=str(tmp_path))
+        hit = []
+        for least in (50, 600):
+            begun(job, least)
+            hit.append(pid_of("killed"))
+            assert job.stats()["messages"]["in_flight"] > 0, "the fault hits work"
+            os.kill(hit[-1], signal.SIGKILL)
+        assert job.result(timeout=SECONDS) == RIGHT
+        assert job.stats()["messages"]["accepted"] == 2 * N + 1
+        assert pid_of("killed") not in hit
+
+
+class Fragile(saved.Fold):
+    """Kills its process once, in the middle."""
+
+    def logic(self, input: int) -> None:
+        sign = self.get_config("sign")
+        if input == 500 and not os.path.exists(sign):
+            with open(sign, "w") as file:
+                file.write("here")
+            os.kill(os.getpid(), signal.SIGKILL)
+        super().logic(input)
+
+
+def test_state_outlives_its_home(ray_cluster: str, tmp_path: Path) -> None:
+    flow = folding(slowly=True)
+    fragile = Fragile()
+    fragile.set_config(sign=str(tmp_path / "sign"))
+    flow = rd.Flow("fragile")
+    flow.add_routine(rd.routine(saved.numbers), "numbers")
+    flow.add_routine(fragile, "fold")
+    flow.connect("numbers.output", "fold.input")
+    with rd.Runtime(max_workers=2) as runtime:
+        job = runtime.submit(flow, N, job_id="fragile", checkpoint=str(tmp_path / "ckpt"))
+        assert job.result(timeout=SECONDS) == RIGHT
+    assert (tmp_path / "sign").exists(), "the fault did hit"
+
+
+def test_two_coordinators_of_a_run_never_commit_side_by_side(ray_cluster: str, tmp_path: Path) -> None:
+    with rd.Runtime(max_workers=2) as first:
+        job = first.submit(folding(slowly=True), N, job_id="twice", checkpoint=str(tmp_path))
+        begun(job, 50)
+        stopped = pid_of("twice")
+        os.kill(stopped, signal.SIGSTOP)
+        try:
+            with rd.Runtime(max_workers=2, namespace="elsewhere") as second:
+                again = second.recover(str(tmp_path), folding(slowly=True))
+                os.kill(stopped, signal.SIGCONT)
+                assert again.result(timeout=SECONDS) == RIGHT
+                with pytest.raises(rd.ExecutionError, match="taken over"):
+                    job.result(timeout=SECONDS)
+        finally:
+            with contextlib.suppress(ProcessLookupError):  # fenced, and ended
+                os.kill(stopped, signal.SIGCONT)
+
+
+DRIVER = """
+    import os, sys, time
+    import routilux_dist as rd
+    from tests.conformance.test_saved import folding
+
+    if __name__ == "__main__":
+        with rd.Runtime(address=sys.argv[1], max_workers=2) as runtime:
+            job = runtime.submit(folding(slowly=True), int(sys.argv[3]), job_id="left", checkpoint=sys.argv[2], detached=True)
+            while job.stats()["messages"]["done"] < 50:
+                time.sleep(0.05)
+            print("begun", flush=True)
+            os._exit(9)
+"""
+
+
+def test_a_detached_job_outlives_its_driver(ray_cluster: str, tmp_path: Path) -> None:
+    script = tmp_path / "driver.py"
+    script.write_text(textwrap.dedent(DRIVER))
+    address = ray.get_runtime_context().gcs_address
+    done = subprocess.run(
+        [sys.executable, str(script), address, str(tmp_path / "ckpt"), str(N)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([os.getcwd(), os.path.join(os.getcwd(), "workers")])},
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+    )
+    assert "begun" in done.stdout, done.stderr
+    assert done.returncode == 9, "the driver was lost, it did not end"
+    with rd.Runtime() as runtime:
+        job = runtime.attach("left")
+        assert job.status in ("running", "completed")
+        os.kill(pid_of("left"), signal.SIGKILL)  # nobody but the cluster brings it back
+        assert job.result(timeout=SECONDS) == RIGHT
+        ray.kill(hub("left"), no_restart=True)
+        with pytest.raises(rd.ConfigurationError, match=r"no saved job 'nobody' runs.*rt\.recover"):
+            runtime.attach("nobody")

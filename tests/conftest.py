@@ -36,6 +36,9 @@ def ray_cluster() -> Iterator[str]:
         log_to_driver=False,
     )
     yield context.address_info["address"]
+    from routilux_dist.client import flows
+
+    flows.shutdown()  # a thread that still asks Ray for something when it is shut down ends the whole process
     ray.shutdown()
 
 

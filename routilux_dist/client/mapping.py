@@ -8,23 +8,32 @@ from __future__ import annotations
 
 import queue
 import time
-from collections import deque
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-from routilux_dist.client import results
+from routilux_dist.client import results, sources
+from routilux_dist.client.itemjobs import ItemJobs
+from routilux_dist.client.results import Chunk, Failed
+from routilux_dist.client.sources import Broken, Source, Through
 from routilux_dist.client.streams import Stream
 from routilux_dist.client.worker import FlowWorker
-from routilux_dist.errors import JobCancelledError, RoutiluxError
+from routilux_dist.errors import StateError
 from routilux_dist.flow import checks
 from routilux_dist.plan.plan import Plan
 
 if TYPE_CHECKING:
-    from routilux_dist.client.job import Job
     from routilux_dist.client.runtime import Runtime
     from routilux_dist.flow.model import FlowModel
 
 ON_ERROR = ("raise", "skip", "collect")
+
+
+class Carrier(sources.Carrier, Protocol):
+    """How items travel, and what becomes of them."""
+
+    def absorb(self, news: Any) -> Iterable[Chunk]:
+        """Take in news; return what came of items that are through."""
+        ...
 
 
 def map_flow(  # noqa: PLR0913 - the arguments of `Flow.map`
@@ -50,19 +59,24 @@ def map_flow(  # noqa: PLR0913 - the arguments of `Flow.map`
             checks.instance("items", iterable, Iterable, example="an iterable such as a list or an open file"),
         ),
     )
-    worker = runtime.worker_for(flow, need_entry=entry is None)
-    routine, slot = flow.entry_slot(entry)
-    source = iter(items)
+    need_entry = entry is None
+    address = flow.entry_slot(entry) if entry is not None else None
+    runtime.worker_for(flow, need_entry)  # whatever is wrong with the flow is told now
     deadline = None if timeout is None else time.monotonic() + timeout
-    if _can_stream(worker.plan):
-        stream = Stream(worker, worker.port(routine, slot), source, buffersize, ordered, on_error, deadline)
-        return _holding(flow, stream.results())
-    return _holding(flow, _by_jobs(worker, routine, slot, source, buffersize, ordered, on_error, deadline))
+    source = iter(items)
 
+    def run() -> Iterator[Any]:
+        with runtime.held_for(flow, need_entry) as worker:  # holds the flow too: its instance ends when nobody holds it
+            routine, slot = address or flow.entry_slot(None)
+            inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
+            carrier: Carrier
+            if _can_stream(worker.plan):
+                carrier = Stream(worker, worker.port(routine, slot), buffersize, ordered, on_error, inbox.put)
+            else:
+                carrier = ItemJobs(worker, (routine, slot), buffersize, on_error, inbox.put)
+            yield from Results(worker, carrier, source, inbox, ordered, on_error, deadline)
 
-def _holding(flow: FlowModel, results: Iterator[Any]) -> Iterator[Any]:
-    """Yield results; keep the flow meanwhile: its instance ends when nobody holds it."""
-    yield from results
+    return run()
 
 
 def _can_stream(plan: Plan) -> bool:
@@ -71,77 +85,101 @@ def _can_stream(plan: Plan) -> bool:
     return not bounded and plan.mode != "sequential" and not any(r.stateful for r in plan.routines.values())
 
 
-def _by_jobs(  # noqa: PLR0913 - likewise
-    worker: FlowWorker,
-    routine: str,
-    slot: str,
-    source: Iterator[Any],
-    buffersize: int | None,
-    ordered: bool,
-    on_error: str,
-    deadline: float | None,
-) -> Iterator[Any]:
-    """Run a job for each item."""
-    window = buffersize if buffersize is not None else max(64, 8 * worker.width)
-    flying: deque[tuple[Any, Job]] = deque()
-    items: dict[int, Any] = {}
-    ended: queue.SimpleQueue[Any] = queue.SimpleQueue()
-    exhausted = False
-    try:
-        while True:
-            while not exhausted and len(items) < window:
-                try:
-                    item = next(source)
-                except StopIteration:
-                    exhausted = True
-                    break
-                job = worker.post(routine, slot, item)
-                items[id(job)] = item
-                flying.append((item, job))
-                if not ordered:
-                    job.add_done_callback(lambda done: ended.put(done))
-            if not items:
-                return
-            job = flying[0][1] if ordered else _next_ended(ended, deadline)
-            if ordered:
-                job.wait_for_completion(_left(deadline))
-                flying.popleft()
-            yield from _outcome(job, items[id(job)], on_error, deadline)
-            del items[id(job)]
-            if not ordered:
-                while flying and flying[0][1].done():
-                    flying.popleft()
-    finally:
-        for _, job in flying:
-            if not job.done():
-                job.cancel("the consumer of flow.map stopped")
-        close = getattr(source, "close", None)
-        if close is not None and not exhausted:
-            close()
+class Results:
+    """The results of one `flow.map`, as its consumer takes them."""
 
+    def __init__(
+        self,
+        worker: FlowWorker,
+        carrier: Carrier,
+        items: Iterator[Any],
+        inbox: queue.SimpleQueue[Any],
+        ordered: bool,
+        on_error: str,
+        deadline: float | None,
+    ) -> None:
+        self._worker, self._carrier, self._inbox = worker, carrier, inbox
+        self._ordered, self._on_error, self._deadline = ordered, on_error, deadline
+        self._source = Source(items, carrier, inbox.put)
+        self._through: Through | None = None
+        #: Items whose results were consumed.
+        self._consumed = 0
+        #: Results that wait for their turn, and the number of the item whose turn it is.
+        self._later: dict[int, Chunk] = {}
+        self._next = 0
 
-def _next_ended(ended: queue.SimpleQueue[Any], deadline: float | None) -> Job:
-    try:
-        job: Job = ended.get(timeout=_left(deadline))
-        return job
-    except queue.Empty:
-        raise TimeoutError("flow.map did not end in time") from None
-
-
-def _left(deadline: float | None) -> float | None:
-    return None if deadline is None else max(0.0, deadline - time.monotonic())
-
-
-def _outcome(job: Job, item: Any, on_error: str, deadline: float | None) -> Iterator[Any]:
-    try:
-        outputs = job.result(_left(deadline))
-    except JobCancelledError:
-        raise
-    except RoutiluxError as exc:
-        if on_error == "raise":
+    def __iter__(self) -> Iterator[Any]:
+        if not self._worker.may_wait():
+            raise StateError(
+                f"flow.map of {self._worker.flow!r} cannot be iterated over here: this thread has to return before the flow can "
+                f"go on. Iterate in another thread, or use another flow"
+            )
+        self._source.start()
+        through, patient = False, True
+        try:
+            while self._through is None or self._consumed < self._through.given:
+                for chunk in self._arrived():
+                    if chunk.error is not None:
+                        raise chunk.error
+                    if self._deadline is None:
+                        yield from chunk.payloads
+                    else:
+                        for payload in chunk.payloads:
+                            self._left()
+                            yield payload
+                    self._consumed += chunk.size
+                    self._source.consumed(self._consumed)
+            through = True
+            if self._through.error is not None:
+                raise self._through.error
+        except TimeoutError:
+            patient = False
             raise
-        if on_error == "collect":
-            yield results.ItemError(item, exc)
-        return
-    for payloads in outputs.values():
-        yield from payloads
+        finally:
+            self._source.stop()
+            self._carrier.close(through)
+            if patient:
+                self._source.wait_closed()
+
+    def _left(self) -> float | None:
+        """Return the seconds that are left.
+
+        Raises:
+            TimeoutError: None are.
+        """
+        if self._deadline is None:
+            return None
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError(
+                f"flow.map of {self._worker.flow!r} did not end in time; {self._consumed} items are through; allow it more"
+            )
+        return left
+
+    def _arrived(self) -> Iterator[Chunk]:
+        """Wait for news; yield the results whose turn has come."""
+        try:
+            news = self._inbox.get(timeout=self._left())
+        except queue.Empty:
+            return  # the next look at the clock tells
+        if isinstance(news, Through):
+            self._through = news
+        elif isinstance(news, Broken):
+            raise news.error
+        else:
+            for chunk in self._chunks(news):
+                yield from self._in_turn(chunk)
+
+    def _chunks(self, news: Any) -> Iterable[Chunk]:
+        if isinstance(news, Failed):
+            return [results.failed_item(news.number, news.item, news.error, self._on_error)]
+        return self._carrier.absorb(news)
+
+    def _in_turn(self, chunk: Chunk) -> Iterator[Chunk]:
+        if not self._ordered:
+            yield chunk
+            return
+        self._later[chunk.first] = chunk
+        while (turn := self._later.pop(self._next, None)) is not None:
+            self._next += turn.size
+            yield turn

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from routilux_dist.errors import (
     JobFailedError,
@@ -150,3 +150,28 @@ class ItemError:
 
     def __str__(self) -> str:
         return f"{self.item!r}: {self.error}"
+
+
+class Chunk(NamedTuple):
+    """What came of `size` neighbouring items of a `flow.map`, from number `first` on."""
+
+    first: int
+    size: int
+    payloads: list[Any]
+    #: What to raise when their turn comes.
+    error: BaseException | None = None
+
+
+class Failed(NamedTuple):
+    """An item could not be sent."""
+
+    number: int
+    item: Any
+    error: RoutiluxError
+
+
+def failed_item(number: int, item: Any, error: RoutiluxError, on_error: str) -> Chunk:
+    """Return what comes of an item that failed."""
+    if on_error == "raise":
+        return Chunk(number, 1, [], error)
+    return Chunk(number, 1, [ItemError(item, error)] if on_error == "collect" else [])

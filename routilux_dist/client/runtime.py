@@ -95,6 +95,9 @@ class Runtime:
         self._cluster: Cluster | None = None
         if backend == "ray":
             self._cluster = _connect(address, namespace, max_workers, ray_options or {})
+            # Callbacks run newest first: this one has to come before Ray's own, which was registered when it was imported.
+            atexit.unregister(_close_at_exit)
+            atexit.register(_close_at_exit)
         _runtimes.add(self)
 
     # ---- running flows -------------------------------------------------------------------------------------------
@@ -232,9 +235,20 @@ class Runtime:
             worker = self._start(found, self._prepare(found, need_entry), new_id(found.name), own=False)
             # When nobody holds the flow any more, its instance ends. A finalizer that was called lets go of the worker.
             retire = weakref.finalize(found, _retire, self._workers, self._retiring, worker)
-            retire.atexit = False  # then there is no reaper any more; see `_close_idle`
+            retire.atexit = False  # then there is no reaper any more; see `_close_at_exit`
             self._implicit[found] = (state, retire, worker)
             return worker
+
+    @contextlib.contextmanager
+    def held_for(self, flow: FlowModel, need_entry: bool) -> Iterator[FlowWorker]:
+        """Give the instance that serves a flow, and keep it although the flow may be changed meanwhile."""
+        worker = self.worker_for(flow, need_entry)
+        while not worker.hold():  # it was retired just now
+            worker = self.worker_for(flow, need_entry)
+        try:
+            yield worker
+        finally:
+            worker.release()
 
     # ---- jobs ----------------------------------------------------------------------------------------------------
 
@@ -481,6 +495,8 @@ class _Reaper:
         if job is not None:
             job.add_done_callback(lambda _: self.queue.put((retiring, worker)))
             return
+        if not worker.give_up(lambda: self.queue.put((retiring, worker))):
+            return
         with contextlib.suppress(Exception):  # whatever it is: the others have to be closed too
             worker.close()
         retiring.discard(worker)
@@ -528,9 +544,16 @@ def _name_of(flow: FlowModel | str) -> str:
 
 
 @atexit.register
-def _close_idle() -> None:
-    """Close the routines of instances that have nothing to do when the process ends."""
+def _close_at_exit() -> None:
+    """Close the routines of instances that have nothing to do when the process ends; on Ray close everything.
+
+    What runs on Ray ends with this process anyway, and a thread that still asks Ray for something while Ray shuts down would
+    have the process end with an error.
+    """
     for runtime in list(_runtimes):
+        if runtime._cluster is not None:
+            runtime.shutdown()
+            continue
         for worker in [*(one for _, _, one in list(runtime._implicit.values())), *runtime._retiring]:
             if not worker.jobs:
                 worker.close()

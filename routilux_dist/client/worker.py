@@ -63,6 +63,9 @@ class FlowWorker:
         self._teller: int | None = None
         self._streams: dict[str, Callable[[Deliver | Report | Gone], None]] = {}
         self._lock = threading.Lock()
+        #: How many want it to stay although no job may be open, and what to call when the last of them lets go.
+        self._holds = 0
+        self._when_free: list[Callable[[], None]] = []
         #: Messages per block by port, as the coordinator advises.
         self.advice: dict[int, int] = {}
         self.session = opener(self._on_news)
@@ -350,6 +353,31 @@ class FlowWorker:
         # What was posted while it closed has to end too. A thread that passes news on has the rest of them still to pass.
         if self._teller != threading.get_ident():
             self._abandon(Gone("the running flow was shut down"))
+
+    def hold(self) -> bool:
+        """Keep it running until `release`, also while no job is open; return whether that came in time."""
+        with self._lock:
+            if self.closed or self._gone:
+                return False
+            self._holds += 1
+            return True
+
+    def release(self) -> None:
+        """Let go of what `hold` kept."""
+        with self._lock:
+            self._holds -= 1
+            calls, self._when_free = (self._when_free, []) if not self._holds else ([], self._when_free)
+        for call in calls:
+            call()
+
+    def give_up(self, when_free: Callable[[], None]) -> bool:
+        """Take no more holders; return whether there are none, else call `when_free` once there are none."""
+        with self._lock:
+            if self._holds:
+                self._when_free.append(when_free)
+                return False
+            self.closed = True
+            return True
 
     @property
     def alive(self) -> bool:

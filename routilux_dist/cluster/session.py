@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import queue
 import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -64,6 +64,9 @@ class RaySession:
         self._outbox: queue.SimpleQueue[_Mail | None] = queue.SimpleQueue()
         #: Jobs that the coordinator knows and that have not ended.
         self._begun: set[str] = set()
+        #: Messages by job that wait here.
+        self._unsent: Counter[str] = Counter()
+        self._counting = threading.Lock()
         self._room = threading.Semaphore(MAX_WAITING)
         self._sender = threading.Thread(target=self._send_all, name="routilux-sender", daemon=True)
         self._listener = threading.Thread(target=self._listen, name="routilux-listener", daemon=True)
@@ -78,17 +81,19 @@ class RaySession:
             self._check()
         if any(self._is_large(block) for block in event.blocks):
             event = dataclasses.replace(event, blocks=tuple(self._place(block) for block in event.blocks))
+        with self._counting:
+            self._unsent[event.job] += 1
         self._outbox.put(_Mail(event))
 
     def control(self, event: ControlAsked | RetryAsked) -> None:
         """Carry out a request; when this returns, the coordinator knows.
 
         It passes messages that wait for room: what makes room may be this very request. Only the message that makes its job goes
-        first. "close" speaks of the messages before it, so it stays behind them, and nobody waits for it.
+        first. "close" speaks of the messages before it: it stays behind those that still wait, and then nobody waits for it.
         """
         if self._closed or self._gone is not None:
             return
-        if isinstance(event, ControlAsked) and event.action == "close":
+        if isinstance(event, ControlAsked) and event.action == "close" and event.job in self._unsent:
             self._outbox.put(_Mail(event))
             return
         if event.job in self._begun:
@@ -189,6 +194,9 @@ class RaySession:
         self._begun.update(posted)
         if posted:  # a batch may hold requests only
             self._room.release(len(posted))
+            with self._counting:
+                self._unsent.subtract(posted)
+                self._unsent = +self._unsent
         waiting = [mail.sent for mail in batch if mail.sent is not None]
         if waiting:
             ray.wait([call], timeout=CONTROL_SECONDS)
@@ -198,7 +206,7 @@ class RaySession:
 
     def _listen(self) -> None:
         try:
-            while True:
+            while ray.is_initialized():  # else a call would start another Ray
                 news: list[News] = ray.get(self._hub.news.remote(self._running, self._client))
                 if news:
                     self._begun.difference_update(one.job for one in news if isinstance(one, Report))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -11,10 +13,28 @@ import routilux_dist as rd
 from tests.conformance.routines.basic import Countdown, Repeat, count_up, double, drop, increment, keep_even, same
 from tests.conformance.routines.faulty import Flaky, risky
 from tests.conformance.routines.stateful import Total
-from tests.conformance.support import build
+from tests.conformance.support import WAIT, build
+
+
+@rd.routine
+def kind(x):
+    """The number itself, the type of anything else."""
+    return x if isinstance(x, int) else type(x).__name__
+
+
+@rd.routine
+def lock_for_zero(x):
+    """The number itself, and for 0 what cannot leave a process."""
+    return x or threading.Lock()
+
 
 CHAIN = build({"double": double, "increment": increment}, "double -> increment", name="map_chain")
 RISKY = build({"risky": risky, "same": same}, "risky -> same", name="map_risky")
+LIMITED = build({"double": double, "increment": increment}, "double -> increment", name="map_limited", max_messages=9)
+KIND = build({"kind": kind}, name="map_kind")
+KIND_LIMITED = build({"kind": kind}, name="map_kind_limited", max_messages=9)
+LOCKS = build({"lock": lock_for_zero}, name="map_locks")
+LOCKS_LIMITED = build({"lock": lock_for_zero}, name="map_locks_limited", max_messages=9)
 EVEN = build({"even": keep_even}, name="map_even")
 REPEAT = build({"count": count_up, "same": same}, "count -> same", name="map_repeat")
 
@@ -129,9 +149,96 @@ def test_an_error_of_the_input_reaches_the_caller(backend: str) -> None:
         yield 1
         raise LookupError("the input broke")
 
-    results = CHAIN.map(broken(), backend=backend, ordered=True)
-    with pytest.raises(LookupError, match="the input broke"):
-        list(results)
+    for flow in (CHAIN, LIMITED):
+        for ordered in (True, False):
+            results = flow.map(broken(), backend=backend, ordered=ordered)
+            assert next(results) == 3  # what came before it is not lost
+            with pytest.raises(LookupError, match="the input broke"):
+                next(results)
+
+
+@pytest.mark.parametrize("flow", ["CHAIN", "LIMITED"])
+def test_results_come_while_the_input_blocks(backend: str, flow: str) -> None:
+    goes_on = threading.Event()
+
+    def blocking() -> Iterator[int]:
+        yield 1
+        yield 2
+        assert goes_on.wait(WAIT)
+        yield 3
+
+    results = globals()[flow].map(blocking(), backend=backend)
+    assert [next(results), next(results)] == [3, 5]
+    goes_on.set()
+    assert list(results) == [7]
+
+
+@pytest.mark.parametrize("flow", ["CHAIN", "LIMITED"])
+def test_the_timeout_holds_while_the_input_blocks(backend: str, flow: str) -> None:
+    goes_on = threading.Event()
+
+    def blocking() -> Iterator[int]:
+        yield 1
+        goes_on.wait(WAIT)
+
+    started = time.monotonic()
+    with pytest.raises(TimeoutError, match="did not end in time"):
+        list(globals()[flow].map(blocking(), backend=backend, timeout=0.5))
+    assert time.monotonic() - started < WAIT / 2
+    goes_on.set()
+
+
+@pytest.mark.parametrize("flow", ["CHAIN", "LIMITED"])
+def test_a_slow_consumer_bounds_what_is_taken(backend: str, flow: str) -> None:
+    source = Source()
+    results = globals()[flow].map(source, backend=backend, buffersize=3)
+    for _ in range(5):
+        next(results)
+    time.sleep(0.2)  # time enough to run ahead
+    assert source.taken <= 5 + 3
+    results.close()
+    assert source.closed
+
+
+def test_an_input_that_cannot_be_sent_is_an_error_of_its_own(backend: str) -> None:
+    """Where nothing has to be sent there is no such error."""
+    items = [1, threading.Lock(), 3, threading.Lock()]
+    sent = {"local": [1, "lock", 3, "lock"], "ray": [1, 3]}[backend]
+    for flow in (KIND, KIND_LIMITED):
+        assert list(flow.map(items, backend=backend, on_error="skip")) == sent
+        collected = list(flow.map(items, backend=backend, on_error="collect"))
+        errors = [one for one in collected if isinstance(one, rd.ItemError)]
+        assert [one.item for one in errors] == ([] if backend == "local" else [items[1], items[3]])
+        assert all(isinstance(one.error, rd.SerializationError) for one in errors)
+        if backend == "ray":
+            results = flow.map(items, backend=backend)
+            assert next(results) == 1
+            with pytest.raises(rd.SerializationError, match="cannot be sent"):
+                next(results)
+
+
+def test_an_output_that_cannot_be_sent_is_an_error_of_its_item(backend: str) -> None:
+    for flow in (LOCKS, LOCKS_LIMITED):
+        passed = list(flow.map([1, 0, 3], backend=backend, on_error="skip"))
+        if backend == "local":  # nothing has to be sent
+            assert [type(one).__name__ for one in passed] == ["int", "lock", "int"]
+            continue
+        assert passed == [1, 3]
+        collected = list(flow.map([1, 0, 3], backend=backend, on_error="collect"))
+        assert (collected[0], collected[1].item, collected[2]) == (1, 0, 3)
+        assert isinstance(collected[1].error.cause, rd.SerializationError)
+        with pytest.raises(rd.JobFailedError, match="cannot leave the process"):
+            list(flow.map([1, 0, 3], backend=backend))
+
+
+def test_a_flow_that_changes_meanwhile_stays_as_it_was_for_what_has_begun(backend: str) -> None:
+    flow = build({"double": double})
+    results = flow.map(range(40), backend=backend, buffersize=2)
+    assert next(results) == 0
+    flow.add_routine(increment, "increment")
+    flow.connect("double.output", "increment.input")
+    assert flow.run(1, backend=backend) == {"increment.output": [3]}
+    assert list(results) == [2 * i for i in range(1, 40)]
 
 
 def test_a_map_over_a_loop(backend: str) -> None:

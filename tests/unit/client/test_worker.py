@@ -172,3 +172,18 @@ def test_with_the_typed_codec_messages_and_metadata_are_typed() -> None:
         desk.worker.post("a", "input", {"f": [threading.Lock()]})
     with pytest.raises(SerializationError, match=r"metadata\['f'\]: type builtin_function_or_method is not registered"):
         desk.worker.post("a", "input", 1, metadata={"f": len})
+
+
+def test_an_instance_that_is_held_is_not_given_up() -> None:
+    desk = Desk(summing())
+    freed: list[str] = []
+    assert desk.worker.hold()
+    assert desk.worker.hold()
+    assert not desk.worker.give_up(lambda: freed.append("free"))
+    desk.worker.release()
+    assert (freed, desk.worker.alive) == ([], True)
+    desk.worker.release()
+    assert freed == ["free"]
+    assert desk.worker.give_up(lambda: freed.append("again"))
+    assert not desk.worker.hold()
+    assert freed == ["free"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import queue
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -276,7 +275,7 @@ class LocalSession:
         """Wait until the bell rings or a timer is due."""
         due = self._driver.next_due()
         with contextlib.suppress(queue.Empty):
-            self._bell.get(timeout=None if due is None else max(0.0, due - time.monotonic()))
+            self._bell.get(timeout=None if due is None else max(0.0, due - self._driver.clock.monotonic()))
         # What rang already is in the mail, which is looked at after this.
         while not self._bell.empty():
             self._bell.get()

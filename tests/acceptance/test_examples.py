@@ -75,6 +75,17 @@ def test_simulated_faults(capsys: pytest.CaptureFixture[str]) -> None:
     assert lines[-2:] == ["charge_once:", "right in 500 schedules"]
 
 
+def test_killed_and_recovered(capsys: pytest.CaptureFixture[str]) -> None:
+    module = importlib.import_module("examples.killed_and_recovered")
+    module.main()
+    killed, goes_on, done = capsys.readouterr().out.splitlines()
+    match = re.fullmatch(r"killed after (\d+) of 300 steps", killed)
+    assert match is not None
+    assert module.STEPS // 8 <= int(match[1]) < module.STEPS, "it was killed in the middle"
+    assert re.fullmatch(r"sum goes on after [1-9]\d* steps", goes_on)
+    assert done == "completed: 300 steps, total 44850, expected 44850"
+
+
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_the_command_in_the_docstring_works(name: str) -> None:
     text = (ROOT / "examples" / f"{name}.py").read_text(encoding="utf-8")

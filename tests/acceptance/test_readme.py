@@ -29,7 +29,8 @@ def _shut_down() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_snippets_print_what_they_say(page: str) -> None:
+def test_snippets_print_what_they_say(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)  # they save jobs
     # Snippets of a page build on each other. As in a script, what they define is part of __main__.
     names = {"__name__": "__main__"}
     snippets = list(SNIPPET.finditer((ROOT / page).read_text(encoding="utf-8")))

@@ -137,3 +137,15 @@ def test_a_running_flow_goes_on_with_all_its_jobs(runtime: rd.Runtime, backend: 
     second.close()
     with pytest.raises(rd.ConfigurationError, match="3 jobs, a running flow"):
         runtime.recover(str(tmp_path), folding(slowly=True))
+
+
+def test_a_saved_message_is_tried_again_when_its_time_has_come(runtime: rd.Runtime, tmp_path: Path) -> None:
+    flow = rd.Flow("retries")
+    flow.add_routine(rd.routine(saved.never), "never")
+    handler = rd.ErrorHandler(
+        rd.ErrorStrategy.RETRY, max_retries=2, retry_delay=0.05, exhausted=rd.ErrorStrategy.CONTINUE
+    )
+    flow.routines["never"].set_error_handler(handler)
+    job = runtime.submit(flow, 1, job_id=f"retries-{runtime.backend}", checkpoint=str(tmp_path))
+    assert job.wait_for_completion(WAIT)
+    assert [(letter.error_type, letter.attempts) for letter in job.dead_letters] == [("ValueError", 3)]

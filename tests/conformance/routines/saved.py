@@ -63,3 +63,7 @@ class Fold(rd.Routine):
 
     def finish(self) -> None:
         self.emit("output", [self.state["total"], self.state["count"]])
+
+
+def never(n: int) -> int:
+    raise ValueError(f"never {n}")

@@ -21,6 +21,7 @@ from routilux_dist.flow import checks, naming
 from routilux_dist.flow.routine import Routine
 from routilux_dist.flow.state import Key, key_of, partition_of
 from routilux_dist.plan.plan import GroupKind, Plan, PortPlan
+from routilux_dist.wire import sizes
 from routilux_dist.wire.block import Block, Body, Items, Rows
 from routilux_dist.wire.failure import Letter
 
@@ -46,6 +47,7 @@ class FlowWorker:
         #: Slices that may run at once.
         self.width = opening.workers
         self._codec = opening.codec
+        self._max_payload = opening.tuning.max_payload_bytes
         #: Where it is saved, or None.
         self.checkpoint = None if opening.durable is None else opening.durable.checkpoint
         self.worker_id = opening.worker_id
@@ -237,13 +239,15 @@ class FlowWorker:
         """Return entry messages as a block, without job and partition.
 
         Raises:
-            SerializationError: A payload cannot be sent.
+            SerializationError: A payload cannot be sent, or is too large.
         """
         nbytes = 0
         body: Body = Rows(payloads, items)
         if self.session.packed:
             try:
                 body = self._codec.pack(payloads, items)
+                if body.nbytes > self._max_payload:
+                    self._check_sizes(payloads, body.nbytes)
             except SerializationError as exc:
                 raise SerializationError(
                     f"the message for {port.path} cannot be sent to a worker: {exc}; send plain data, or what is needed "
@@ -251,6 +255,11 @@ class FlowWorker:
                 ) from exc
             nbytes = body.nbytes
         return Block("", port.index, 0, len(payloads), nbytes, 1, 0, True, "", body)
+
+    def _check_sizes(self, payloads: list[Any], nbytes: int) -> None:
+        for payload in payloads:
+            size = nbytes if len(payloads) == 1 else self._codec.encode(payload, "payload").nbytes
+            sizes.check(size, self._max_payload)
 
     # ---- news ----------------------------------------------------------------------------------------------------
 

@@ -89,6 +89,7 @@ class Cluster:
             code=pack_code(opening.routines, opening.flow_handler),
             partitions=opening.partitions(opening.workers),
             block_bytes=opening.tuning.block_bytes,
+            payload_bytes=opening.tuning.max_payload_bytes,
             codec=opening.codec,
             keeps=True,
         )

@@ -56,6 +56,7 @@ class RaySession:
             code=pack_code(opening.routines, opening.flow_handler),
             partitions=self.partitions,
             block_bytes=opening.tuning.block_bytes,
+            payload_bytes=opening.tuning.max_payload_bytes,
             codec=opening.codec,
         )
         ray.get(hub.open.remote(self._running, shipment, opening.workers, opening.tuning, opening.validate, nodes))

@@ -58,6 +58,7 @@ class Hosts:
             codec=self.codec,
             keeps=self._keeps,
             block_bytes=self._tuning.block_bytes,
+            payload_bytes=self._tuning.max_payload_bytes,
             is_cancelled=self._is_cancelled,
         )
 

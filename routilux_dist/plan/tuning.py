@@ -15,6 +15,8 @@ class Tuning:
         slice_seconds: Work that one slice should hold. Longer slices cost less to manage, shorter ones balance better.
         block_rows: Most messages in one block.
         block_bytes: Most bytes of messages in one block, unless a single message is larger.
+        max_payload_bytes: A larger message is refused where it would leave its process: at the post, or as an error of whoever
+            emitted it. What stays in a process is not measured: on the local backend nothing is, unless the job is saved.
         inline_bytes: Larger blocks travel through the object store instead of inside a call.
         max_pending_bytes: Bytes of entry messages that may wait in a running flow before a producer has to.
         max_pending_blocks: Blocks of entry messages that may wait, likewise.
@@ -23,6 +25,7 @@ class Tuning:
     slice_seconds: float = 0.08
     block_rows: int = 8192
     block_bytes: int = 4 << 20
+    max_payload_bytes: int = 1 << 30
     inline_bytes: int = 64 << 10
     max_pending_bytes: int = 256 << 20
     max_pending_blocks: int = 4096

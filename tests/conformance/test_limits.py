@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 import routilux_dist as rd
-from tests.conformance.routines.basic import Countdown, Forever, double, each
+from tests.conformance.routines.basic import Countdown, Forever, double, each, text_of_size
 from tests.conformance.support import WAIT, Running, build, run
 
 
@@ -77,3 +78,22 @@ def test_a_limit_ends_one_job_and_not_its_neighbours(runtime: rd.Runtime) -> Non
 def test_a_senseless_limit_is_refused(limit: str) -> None:
     with pytest.raises(rd.ConfigurationError, match=rf"{limit}=0: has to be"):
         rd.Flow("senseless", **{limit: 0})
+
+
+def test_a_payload_that_is_too_large_is_refused_where_it_would_leave_its_process(
+    runtime: rd.Runtime, backend: str, tmp_path: Path
+) -> None:
+    """At the post, and as an error of its sender, by the strategy. The flow is saved, so that bodies are encoded anywhere."""
+    lenient = rd.ErrorHandler(rd.ErrorStrategy.CONTINUE)
+    with rd.Runtime(backend=backend, max_workers=1, tuning=rd.Tuning(max_payload_bytes=10_000)) as narrow:
+        flow = build({"sized": text_of_size}, error_handler=lenient)
+        running = narrow.exec(flow, worker_id=f"narrow-{backend}", checkpoint=str(tmp_path))
+        with pytest.raises(
+            rd.SerializationError, match=r"sized\.input.*20,0\d\d bytes.* 10,000 bytes.*max_payload_bytes"
+        ):
+            narrow.post(flow.name, "sized", "input", ["x" * 20_000], worker_id=running.worker_id)
+        _, job = narrow.post(flow.name, "sized", "input", [5, 20_000, 7], worker_id=running.worker_id)
+        assert [len(text) for text in job.result(timeout=WAIT)["sized.output"]] == [5, 7]
+        (letter,) = job.dead_letters
+        assert (letter.routine, letter.slot, letter.error_type) == ("sized", "output", "SerializationError")
+        assert "10,000 bytes" in str(letter.error)

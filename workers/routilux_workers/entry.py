@@ -26,6 +26,7 @@ class Shipment:
         code: Encoded (routines by id, the flow's error handler).
         partitions: Number of homes, by group index.
         block_bytes: Most bytes per new block.
+        payload_bytes: Most bytes of one message that leaves its process.
         codec: How bodies are encoded. The code itself is always a pickle.
         keeps: Whether receipts carry the state of homes.
     """
@@ -36,6 +37,7 @@ class Shipment:
     block_bytes: int
     codec: Codec = PICKLE
     keeps: bool = False
+    payload_bytes: int = 1 << 30
 
     def unpack(self) -> tuple[dict[str, Routine], ErrorHandler | None]:
         """Return fresh copies of the routines, and the flow's error handler."""
@@ -65,6 +67,7 @@ def open_host(
         partition=partition,
         partitions=shipment.partitions,
         block_bytes=shipment.block_bytes,
+        payload_bytes=shipment.payload_bytes,
         keeps=shipment.keeps,
         is_cancelled=is_cancelled,
         codec=shipment.codec,

@@ -23,6 +23,8 @@ _ENGINE = ("routilux_workers.", "routilux_dist.")
 
 def safe_text(value: Any, limit: int, convert: Any = str) -> str:
     """Return the text of anything, bounded; a conversion that raises is named instead."""
+    if type(value) in (str, bytes, bytearray):
+        value = value[: limit + 1]  # it may be huge
     try:
         text = convert(value)
         if not isinstance(text, str):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import inspect
 import os
+import sys
 from collections import deque
 from collections.abc import Callable, Mapping
 from time import perf_counter
@@ -12,7 +13,7 @@ from typing import Any
 
 from routilux_dist.errors import SerializationError, StateError
 from routilux_dist.flow.context import ACTIVITY
-from routilux_dist.flow.handling import ErrorHandler
+from routilux_dist.flow.handling import ErrorHandler, ErrorStrategy
 from routilux_dist.flow.routine import Phase, Routine
 from routilux_dist.plan.plan import GroupKind, Plan, PortKind
 from routilux_dist.wire.block import Block, Items, Rows
@@ -46,6 +47,7 @@ class Host:
         partitions: Number of homes, by group index.
         packed: Whether bodies are encoded because they leave the process.
         block_bytes: Most bytes per new block.
+        payload_bytes: Most bytes of one message that leaves the process.
         is_cancelled: Tells whether a job was cancelled meanwhile.
         clock: Seconds that go on; budgets, costs and time-driven policies are measured with it.
         keeps: Whether receipts carry the state that slices change.
@@ -63,6 +65,7 @@ class Host:
         partitions: Mapping[int, int] | None = None,
         packed: bool = True,
         block_bytes: int = 4 << 20,
+        payload_bytes: int = 1 << 30,
         is_cancelled: Callable[[str], bool] = lambda job: False,
         clock: Callable[[], float] = perf_counter,
         keeps: bool = False,
@@ -77,7 +80,7 @@ class Host:
         self.activity = Activity(plan.flow, is_cancelled, codec)
         self.watchdog = Watchdog()
         self.loop = Loop(self.watchdog)
-        self.packer = Packer(packed, block_bytes, codec)
+        self.packer = Packer(packed, block_bytes, codec, payload_bytes)
         self.clock = clock
         self.wiring = Wiring(
             plan,
@@ -356,21 +359,36 @@ class Host:
             self._drop_bad(pile)
             return list(self.packer.cut(pile, rows)) if pile.payloads else []
 
+    def _strategy(self, senders: list[str], error: BaseException) -> ErrorStrategy:
+        """Return what a message comes to that cannot leave. Its activation is over: it cannot be tried again, or bypassed."""
+        handlers = self.wiring.handlers
+        own = [handlers[r] for r in (sender.partition(".")[0] for sender in senders) if r in handlers]
+        try:
+            decided = {handler.decide(error, sys.maxsize).strategy for handler in own}
+        except Exception:  # a user's classify= may raise anything
+            return ErrorStrategy.STOP
+        # It may have come from any of them.
+        return ErrorStrategy.CONTINUE if decided and ErrorStrategy.STOP not in decided else ErrorStrategy.STOP
+
     def _drop_bad(self, pile: Pile) -> None:
         """Report the messages that cannot leave the process, and drop them from the pile."""
         port = self.plan.ports[pile.port]
         is_output = port.kind is PortKind.OUTPUT
         senders = [s for s, t in self.plan.connections if t == port.path] if not is_output else [port.path]
-        bad = self.packer.bad_rows(pile.payloads)
+        bad = self.packer.bad_rows(pile.payloads, pile.items)
         for row, exc in bad.items():
             shown = faults.safe_text(pile.payloads[row], faults.PAYLOAD_CHARS, repr)
             error = SerializationError(
-                f"{' or '.join(senders)} emitted {shown}, which cannot leave the process: {exc}; "
-                f"emit plain data, or what is needed to make it again"
+                f"{' or '.join(senders)} emitted {shown}, which cannot leave the process"
+                f"{'' if is_output else f' to {port.path}'}: {exc}; emit plain data, or what is needed to make it again"
             )
+            strategy = self._strategy(senders, error)
             item = numbers_of([pile.items[row]])[0] if pile.items else None
             routine, _, event = senders[0].partition(".")
-            failure = faults.failure(error, pile.job, routine, event, self.codec, kind="serialization", item=item)
+            failure = faults.failure(
+                error, pile.job, routine, event, self.codec, kind="serialization", item=item,
+                strategy=str(strategy),
+            )  # fmt: skip
             # Nothing of it can be kept, so this letter cannot be posted again: it has no rows.
             nothing = Block(
                 pile.job, pile.port, pile.partition, 0, 0, 1, 0, False, "", self.packer.body([None], None)[1]
@@ -378,7 +396,7 @@ class Host:
             self.receipt.letters.append(Letter(failure, nothing))
             if not is_output:
                 self.receipt.tally(pile.job).dead += 1
-            if item is None:
+            if item is None and strategy is ErrorStrategy.STOP:
                 self.receipt.stop(pile.job, failure)
         keep = [row for row in range(len(pile.payloads)) if row not in bad]
         pile.items = [pile.items[row] for row in keep] if pile.items else []

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from routilux_dist.errors import SerializationError
 from routilux_dist.flow.state import Key, key_of, partition_of
+from routilux_dist.wire import sizes
 from routilux_dist.wire.block import Block, Items, Mark, Rows
 from routilux_dist.wire.codec import PICKLE, Codec
 
@@ -125,16 +126,18 @@ def numbers_of(marks: list[Mark]) -> list[int]:
 class Packer:
     """Cuts piles into blocks."""
 
-    def __init__(self, packed: bool, block_bytes: int, codec: Codec = PICKLE) -> None:
+    def __init__(self, packed: bool, block_bytes: int, codec: Codec = PICKLE, max_payload: int = 1 << 30) -> None:
         self.packed = packed
-        self.block_bytes = block_bytes
+        #: Most bytes of one message, and of a block of several.
+        self.max_payload = max_payload
+        self.block_bytes = min(block_bytes, max_payload)
         self.codec = codec
 
     def cut(self, pile: Pile, rows: int) -> Iterator[Block]:
         """Yield blocks of at most `rows` messages.
 
         Raises:
-            SerializationError: A payload cannot be encoded.
+            SerializationError: A payload cannot be encoded, or is larger than it may be.
         """
         payloads, items = pile.payloads, pile.items
         for start in range(0, len(payloads), rows):
@@ -156,6 +159,8 @@ class Packer:
                 part_items = items[start : start + size] if items else None
                 yield from self._blocks(pile, payloads[start : start + size], part_items)
             return
+        if pile.new:  # what came in was small enough there
+            sizes.check(nbytes, self.max_payload)
         yield self._block(pile, len(payloads), nbytes, body)
 
     @staticmethod
@@ -169,12 +174,12 @@ class Packer:
         body = self.codec.pack(payloads, items)
         return body.nbytes, body
 
-    def bad_rows(self, payloads: list[Any]) -> dict[int, SerializationError]:
-        """Return which payloads cannot be encoded, and why."""
+    def bad_rows(self, payloads: list[Any], items: list[Mark]) -> dict[int, SerializationError]:
+        """Return which payloads cannot be encoded or are too large, and why."""
         bad = {}
         for row, payload in enumerate(payloads):
             try:
-                self.codec.encode(payload, "payload")
+                sizes.check(self.codec.pack([payload], items[row : row + 1] or None).nbytes, self.max_payload)
             except SerializationError as exc:
                 bad[row] = exc
         return bad

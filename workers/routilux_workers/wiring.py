@@ -61,12 +61,14 @@ class Wiring:
         #: Outboxes by port, and those that hold something.
         self.outboxes: dict[int, Outbox] = {}
         self.opened: list[Outbox] = []
+        #: What is done about errors of the group's routines.
+        self.handlers = {routine_id: self._handler(routines[routine_id]) for routine_id in self.group.routines}
         for routine_id in self.group.routines:
             self._add(plan.routines[routine_id], routines[routine_id])
         self._connect()
 
     def _add(self, plan: RoutinePlan, routine: Routine) -> None:
-        handler = self._handler(routine)
+        handler = self.handlers[plan.id]
         stateful: StatefulRoutine | None = None
         if plan.stateful:
             logic_step = self._step(plan, routine, handler, plan.logic_port, "logic")

@@ -20,6 +20,12 @@ def count_up(n):
 
 
 @rd.routine
+def text_of_size(sizes):
+    for size in sizes:
+        yield "x" * size
+
+
+@rd.routine
 def same(x):
     return x
 

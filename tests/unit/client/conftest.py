@@ -44,11 +44,11 @@ class FakeSession:
 class Desk:
     """A worker over a fake session."""
 
-    def __init__(self, flow: rd.Flow, codec: Codec = PICKLE, **options: Any) -> None:
+    def __init__(self, flow: rd.Flow, codec: Codec = PICKLE, tuning: Tuning | None = None, **options: Any) -> None:
         self.plan = compile_for(flow)
         self.session = FakeSession(self.plan, **options)
         opening = Opening(
-            plan=self.plan, routines=flow.routines, flow_handler=None, workers=2, tuning=Tuning(), validate=True,
+            plan=self.plan, routines=flow.routines, flow_handler=None, workers=2, tuning=tuning or Tuning(), validate=True,
             worker_id="w", client_id="me", codec=codec,
         )  # fmt: skip
         self.worker = FlowWorker(self.plan, flow.routines, opening, self._open)

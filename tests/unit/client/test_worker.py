@@ -11,6 +11,7 @@ from routilux_dist.coordinator.commands import Advise, Refuse
 from routilux_dist.driver.driver import Gone
 from routilux_dist.errors import ConfigurationError, ExecutionError, SerializationError, StateError
 from routilux_dist.flow.state import partition_of
+from routilux_dist.plan.tuning import Tuning
 from routilux_dist.wire.block import Form
 from routilux_dist.wire.codec import typed
 from routilux_dist.wire.failure import Letter
@@ -56,6 +57,17 @@ def test_a_message_that_cannot_be_sent() -> None:
     with pytest.raises(SerializationError, match=r"a\.input"):
         desk.worker.post("a", "input", threading.Lock())
     assert desk.worker.jobs == []
+
+
+def test_a_message_that_is_too_large_is_refused_with_its_port_its_size_and_the_limit() -> None:
+    desk = Desk(summing(), packed=True, tuning=Tuning(max_payload_bytes=1000))
+    with pytest.raises(SerializationError, match=r"for a\.input .* 2,0\d\d bytes .* 1,000 bytes; .*max_payload_bytes"):
+        desk.worker.post("a", "input", "x" * 2000)
+    assert desk.worker.jobs == []
+    port = desk.worker.port("a", "input")
+    assert desk.worker.block(port, ["x" * 600] * 4, None).rows == 4, "it is the message that is measured, not the block"
+    with pytest.raises(SerializationError, match="max_payload_bytes"):
+        desk.worker.block(port, [1, "x" * 2000], None)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 import routilux_dist as rd
+from routilux_dist.errors import SerializationError
+from routilux_dist.flow.handling import ErrorHandler, ErrorStrategy
 from routilux_dist.testing import Workbench
 from routilux_dist.wire.block import Form
 from routilux_dist.wire.codec import decode, typed
@@ -127,6 +129,36 @@ def test_messages_that_cannot_leave_are_reported_and_the_others_go(workbench: Bu
     assert conserves(one, receipt, block)
     alone = one.run(block._replace(body=one.block("a.input", [2]).body, rows=1))
     assert alone.stopped["job"].error_type == "SerializationError"
+
+
+@pytest.mark.parametrize(("strategy", "stops"), [("stop", True), ("continue", False), ("skip", False), ("retry", True)])
+def test_a_message_that_cannot_leave_is_an_error_of_its_sender_by_its_strategy(
+    workbench: Build, strategy: str, stops: bool
+) -> None:
+    def act(routine: Any, x: Any) -> Any:
+        return x
+
+    flow = of(
+        ("a", lambda x: threading.Lock() if x == 2 else x), ("s", stateful(act, n=0)), links=("a.output s.input",)
+    )
+    flow.set_error_handler(ErrorHandler(ErrorStrategy(strategy), retry_on=(SerializationError,)))
+    one = workbench(flow, packed=True)
+    block = one.block("a.input", [1, 2, 3])
+    receipt = one.run(block)
+    assert [letter.failure.strategy for letter in receipt.letters] == ["stop" if stops else "continue"]
+    assert ("job" in receipt.stopped) == stops
+    assert [b.rows for b in receipt.blocks] == [2]
+    assert conserves(one, receipt, block)
+
+
+def test_a_classify_that_raises_stops_the_job(workbench: Build) -> None:
+    def classify(exc: BaseException) -> Any:
+        raise ValueError("no idea")
+
+    flow = of(("a", lambda x: threading.Lock()))
+    flow.set_error_handler(ErrorHandler(ErrorStrategy.CONTINUE, classify=classify))
+    one = workbench(flow, packed=True)
+    assert "job" in one.send("a.input", 1).stopped
 
 
 def test_what_a_slice_left_undone_does_not_leak_into_the_next(workbench: Build) -> None:

@@ -51,7 +51,31 @@ def test_bad_rows_are_found() -> None:
     payloads = [1, threading.Lock(), 3]
     with pytest.raises(SerializationError):
         list(packer.cut(pile(payloads), 10))
-    assert set(packer.bad_rows(payloads)) == {1}
+    assert set(packer.bad_rows(payloads, [])) == {1}
+
+
+def test_a_payload_that_is_too_large_is_refused_with_its_size_and_the_limit() -> None:
+    packer = Packer(True, 1 << 20, max_payload=1000)
+    fine = list(packer.cut(pile(["x" * 400] * 5), 8192))
+    assert sum(b.rows for b in fine) == 5, "it is the message that is measured, not the block"
+    payloads = ["x" * 400, "y" * 2000]
+    with pytest.raises(SerializationError, match=r"2,0\d\d bytes .* 1,000 bytes; .*max_payload_bytes"):
+        list(packer.cut(pile(payloads, [0, 1]), 8192))
+    assert set(packer.bad_rows(payloads, [0, 1])) == {1}
+    back = pile(payloads)
+    back.new = False
+    assert sum(b.rows for b in packer.cut(back, 8192)) == 2, "what came in may go back"
+
+
+def test_whatever_its_size_a_payload_is_refused_or_found_to_be_bad() -> None:
+    for size in range(900, 1010):
+        packer, payloads = Packer(True, 1 << 20, max_payload=1000), [b"z" * size]
+        try:
+            list(packer.cut(pile(payloads, [7]), 10))
+        except SerializationError:
+            assert set(packer.bad_rows(payloads, [7])) == {0}
+        else:
+            assert packer.bad_rows(payloads, [7]) == {}
 
 
 def act(routine: Any, x: Any) -> None:
@@ -93,5 +117,5 @@ def test_typed_blocks() -> None:
     (block,) = packer.cut(pile([{"a": {1}}], [3]), 5)
     assert block.body.form == Form.TYPED
     assert codec.unpack(block.body).payloads == [{"a": {1}}]
-    (bad,) = packer.bad_rows([1, {"f": len}]).values()
+    (bad,) = packer.bad_rows([1, {"f": len}], []).values()
     assert str(bad).startswith("payload['f']: type builtin_function_or_method is not registered")

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from routilux_workers.steps import Step
 
 
+#: Keys whose partition is remembered.
+MAX_KNOWN = 1 << 17
+
+
 class Pile:
     """Messages of one job for one port and partition."""
 
@@ -77,7 +81,7 @@ class Outbox:
 class KeyedOutbox(Outbox):
     """Collects the messages for a slot of a stateful routine, by the partition that owns their state."""
 
-    __slots__ = ("home", "key", "partitions", "per_job")
+    __slots__ = ("home", "key", "known", "mine", "partitions", "per_job")
 
     def __init__(
         self,
@@ -95,27 +99,47 @@ class KeyedOutbox(Outbox):
         self.per_job = per_job
         #: (partition, step) of this host if it is a home of the slot.
         self.home = home
+        #: Key -> partition. Keys come again, and a look-up takes a fifth of the time of a checksum.
+        self.known: dict[Any, int] = {}
+        #: Partition -> pile of the present job.
+        self.mine: dict[int, Pile] = {}
 
     def add(self, activity: Activity, payload: Any, hops: int) -> None:
-        partition = self.partition_for(activity.job_id, payload)
+        if activity.job_id is not self.job:
+            self._turn_to(activity.job_id)
+        try:
+            partition = self.known[key_of(self.key, payload)]
+        except Exception:  # not known, or no key at all
+            partition = self.partition_for(activity.job_id, payload)
         if self.home is not None and self.home[0] == partition:
             activity.local.append((self.home[1], payload, hops))
             return
-        pile = self._pile((activity.job_id, partition), activity.job_id, partition)
+        pile = self.mine.get(partition)
+        if pile is None:
+            pile = self.mine[partition] = self._pile((activity.job_id, partition), activity.job_id, partition)
         pile.payloads.append(payload)
         if activity.item is not None:
             pile.items.append(activity.mark())
         if hops > pile.hops:
             pile.hops = hops
 
+    def _turn_to(self, job: str) -> None:
+        self.job = job
+        self.mine = {}
+        if self.key is None:
+            self.known = {None: partition_of(job if self.per_job else "", self.partitions)}
+
     def partition_for(self, job: str, payload: Any) -> int:
         """Return the home of a message. One whose key cannot be read goes to the first: its routine reports the error."""
-        if self.key is None:
-            return partition_of(job if self.per_job else "", self.partitions)
         try:
-            return partition_of(key_of(self.key, payload), self.partitions)
+            key = key_of(self.key, payload)
+            partition = partition_of(key, self.partitions)
         except Exception:
             return 0
+        if len(self.known) >= MAX_KNOWN:
+            self.known.clear()
+        self.known[key] = partition
+        return partition
 
 
 def numbers_of(marks: list[Mark]) -> list[int]:

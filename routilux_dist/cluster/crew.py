@@ -55,8 +55,8 @@ class Member:
     knows: set[str] = field(default_factory=set)
     idle_since: float = 0.0
     gone: bool = False
-    #: What ran when it died.
-    suspect: Errand | None = None
+    #: What may have run when it died.
+    suspects: tuple[Errand, ...] = ()
 
     def next_turn(self) -> int:
         """Return the number of its next call."""
@@ -108,16 +108,16 @@ class Crew:
     def _answered(self, member: Member, well: bool) -> None:
         if not well:
             if not member.out:  # else its slices come to tell
-                self.lose(member, None)
+                self.lose(member)
             return
         member.ready = True
         for share in list(self.shares.values()):
             share.rebalance()
 
-    def lose(self, member: Member, suspect: Errand | None) -> None:
-        """Part with a member; all that is out with it, but the suspect, is innocent."""
+    def lose(self, member: Member, *suspects: Errand) -> None:
+        """Part with a member; all that is out with it, but the suspects, is innocent."""
         if not member.gone:
-            member.gone, member.suspect = True, suspect
+            member.gone, member.suspects = True, suspects
             self.members.remove(member)
             self.hands.end(member.actor)
 
@@ -139,9 +139,15 @@ class Share:
         self._shipment = shipment
         self._out: dict[int, Errand] = {}
 
-    def send(self, slice_id: int, *arguments: Any) -> Any:
-        """Have a member run a slice; return what its call returned."""
-        member = self._choose()
+    def send(self, slice_id: int, *arguments: Any, alone: bool = False) -> Any:
+        """Have a member run a slice; return what its call returned.
+
+        Args:
+            slice_id: The slice.
+            *arguments: What the member gets.
+            alone: Rather wait for another member than behind another slice.
+        """
+        member = self._choose(alone)
         errand = Errand(slice_id, member, member.next_turn())
         self._out[slice_id] = member.out[errand.turn] = errand
         shipment = None if self._running in member.knows else self._shipment
@@ -150,7 +156,7 @@ class Share:
     def __contains__(self, slice_id: int) -> bool:
         return slice_id in self._out
 
-    def _choose(self) -> Member:
+    def _choose(self, alone: bool) -> Member:
         crew, mine = self._crew, self._mine()
         choice = mine
         if len(mine) < self._workers:
@@ -159,7 +165,7 @@ class Share:
                 crew.start()
                 choice.append(crew.members[-1])
         # Whoever has its routines already can begin at once.
-        return min(choice or crew.members, key=lambda m: (m.load, self._running not in m.knows))
+        return min(choice or crew.members, key=lambda m: (alone and bool(m.out), m.load, self._running not in m.knows))
 
     def _mine(self) -> list[Member]:
         return list({errand.member: None for errand in self._out.values() if not errand.member.gone})
@@ -198,7 +204,7 @@ class Share:
         if not force:
             errand.member.actor.drop.remote(errand.turn, True)
         elif next(iter(errand.member.out.values())) is errand:
-            self._crew.lose(errand.member, None)
+            self._crew.lose(errand.member)
 
     def died(self, slice_id: int, alone: bool) -> bool:
         """A call failed; return whether the slice has no part in it.
@@ -210,8 +216,9 @@ class Share:
         errand = self._out[slice_id]
         member = errand.member
         # A call that was not carried out would leave a gap: its member cannot go on either way.
-        self._crew.lose(member, errand if alone else next(iter(member.out.values())))
-        return member.suspect is not errand
+        # The second may have begun while the receipt of the first was on its way, and nobody can tell any more.
+        self._crew.lose(member, *([errand] if alone else list(member.out.values())[:2]))
+        return errand not in member.suspects
 
     def retire(self, slice_id: int) -> None:
         """End the member that has run a slice; what waits there has no part in that."""
@@ -228,4 +235,4 @@ class Share:
         """End the members that still run slices of this flow."""
         for errand in list(self._out.values()):
             if next(iter(errand.member.out.values())) is errand:
-                self._crew.lose(errand.member, None)
+                self._crew.lose(errand.member)

@@ -53,7 +53,7 @@ class Workplaces:
             return task.remote(self._running, [self._shipment], sent, self._inline, *arguments)  # type: ignore[no-any-return]
         if work.group in self._plain:
             assert self._share is not None
-            return self._share.send(work.id, sent, self._inline, *arguments)  # type: ignore[no-any-return]
+            return self._share.send(work.id, sent, self._inline, *arguments, alone=work.alone)  # type: ignore[no-any-return]
         place = self._place(self._plan.groups[work.group], work.partition)
         actor = self._actor(place)
         self._at[work.id] = place, actor

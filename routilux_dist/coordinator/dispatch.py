@@ -116,7 +116,8 @@ def _has_room(machine: Machine, lane: Lane) -> bool:
     workers = min(machine.workers, machine.slots.get(group.index, machine.workers))
     if group.size:
         workers = min(workers, group.size)
-    ahead = machine.lookahead and group.index not in machine.beside
+    # Nothing waits behind a suspect: if its worker dies, it is to be clear who ran.
+    ahead = machine.lookahead and group.index not in machine.beside and not machine.crashes
     depth = 2 if ahead and _seconds_waiting(machine, lane) is not None else 1
     if lane.flying >= workers * depth:
         return False
@@ -227,6 +228,7 @@ def _send(
         apart=_apart(machine, lane),
         spread=machine.workers,
         running=tuple(known),
+        alone=bool(machine.crashes),
         state=_state(lane) if lane.cold else None,
     )
     lane.cold = False

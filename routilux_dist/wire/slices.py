@@ -62,6 +62,7 @@ class Slice(NamedTuple):
         spread: Workers that could share what is given back.
         running: Blocks that this host began in earlier slices and is still running (async pools). What it runs beside these and
             `blocks`, nobody wants any more.
+        alone: Whether it must not wait behind another slice: workers have died, and it has to be clear under which one.
         state: What the home has to put in the place of all state it has, or None.
     """
 
@@ -78,6 +79,7 @@ class Slice(NamedTuple):
     apart: AbstractSet[int] = frozenset()
     spread: int = 1
     running: tuple[int, ...] = ()
+    alone: bool = False
     state: tuple[Kept, ...] | None = None
 
 

@@ -108,6 +108,14 @@ def test_the_second_slice_waits_at_a_member_that_runs_rather_than_at_one_that_st
     assert at(hands) == [[1, 2], [3]], "the third would wait for two"
 
 
+def test_a_slice_that_has_to_be_alone_rather_waits_for_a_member_that_starts(hands: FakeHands) -> None:
+    share = Crew(hands, 8).join("f", 2, "shipment")
+    hands.answer()
+    send(share, 1)
+    share.send(2, 2, alone=True)
+    assert at(hands) == [[1], [2]]
+
+
 def test_a_member_that_has_started_takes_over_what_waits(hands: FakeHands) -> None:
     share = Crew(hands, 8).join("f", 2, "shipment")
     hands.answer()
@@ -170,14 +178,15 @@ def test_a_member_that_knows_the_flow_is_preferred(hands: FakeHands) -> None:
     assert at(hands) == [[1], [2, 3]]
 
 
-def test_of_the_slices_of_a_member_that_died_only_the_one_that_ran_is_suspect(hands: FakeHands) -> None:
+def test_of_the_slices_of_a_member_that_died_those_that_may_have_run_are_suspect(hands: FakeHands) -> None:
     crew, share = opened(hands, workers=1)
-    send(share, 1, 2)
-    assert share.died(2, alone=False), "it had not begun"
+    send(share, 1, 2, 3)
+    assert share.died(3, alone=False), "it cannot have begun"
+    assert not share.died(2, alone=False), "the receipt of the first may have been on its way"
     assert not share.died(1, alone=False)
     assert hands.ended == [1]
-    share.done(1, 0.0, well=False)
-    share.done(2, 0.0, well=False)
+    for number in (1, 2, 3):
+        share.done(number, 0.0, well=False)
     send(share, 1)
     assert [m.number for m in crew.members] == [2]
 

@@ -113,6 +113,17 @@ def test_a_group_whose_next_slice_would_run_beside_the_first_is_sent_none_ahead(
     assert len(one.slices) == 2
 
 
+def test_while_there_are_suspects_nothing_is_sent_ahead_and_slices_are_alone(bench: Build) -> None:
+    one = priced(bench(workers=1, lookahead=True), 0.05)
+    for _ in range(4):
+        one.post("j", "a.input", last=False)
+    assert [work.alone for work in one.slices.values()] == [False, False]
+    one.lose()
+    one.finish()
+    (work,) = one.slices.values()
+    assert work.alone
+
+
 def test_unknown_costs_are_not_looked_ahead_of(bench: Build) -> None:
     one = bench(workers=2, lookahead=True)
     for _ in range(9):

@@ -15,6 +15,7 @@ import ray.exceptions
 from routilux_dist.clock import SystemClock
 from routilux_dist.cluster import bodies, resources
 from routilux_dist.cluster.crew import Crew
+from routilux_dist.cluster.inbox import Answer, Inbox
 from routilux_dist.cluster.workplaces import Workplaces
 from routilux_dist.coordinator.commands import Advise
 from routilux_dist.coordinator.events import ControlAsked, Event, Posted, SliceFinished, SliceLost
@@ -28,8 +29,11 @@ from routilux_dist.plan.tuning import Tuning
 from routilux_dist.wire.slices import Receipt, Slice
 from routilux_workers.entry import Shipment
 
+SHUT_DOWN = "the running flow was shut down"
 #: Seconds after which a client's call for news returns empty-handed, so that it can see whether it is still wanted.
 POLL_SECONDS = 20.0
+#: Seconds for which the call that brings a message waits for what it leads to.
+LINGER_SECONDS = 0.02
 
 
 class Coordinator:
@@ -49,8 +53,7 @@ class Coordinator:
         clock = SystemClock()
         #: Whether what it does is saved.
         self.saved = opening is not None
-        self._news: dict[str, list[News]] = {}
-        self._bell: dict[str, asyncio.Event] = {}
+        self._inboxes: dict[str, Inbox] = {}
         self._door = asyncio.Event()
         self._door.set()
         self._flying: set[asyncio.Task[None]] = set()
@@ -112,17 +115,26 @@ class Coordinator:
 
     # ---- for clients ---------------------------------------------------------------------------------------------
 
-    async def take(self, events: list[Event]) -> None:
-        """Take in messages and requests; after messages it returns when there is room for more."""
+    async def take(self, events: list[Event], client: str, linger: bool) -> Answer:
+        """Take in messages and requests; after messages it returns when there is room for more.
+
+        Args:
+            events: What happened.
+            client: Who is told what is new on this occasion; "" for nobody.
+            linger: Wait a moment for what these events lead to: their way back is then that of this call.
+        """
         if self.saved and self.closed:
-            return
+            return Answer(None, [])
         self._feed(*events)
         if self.saved:
             await self._until_durable()
         if self.closed:
             self._cancel_all()  # what was on its way when it closed
-        elif any(isinstance(event, Posted) and event.blocks for event in events):
+        elif not self._door.is_set() and any(isinstance(event, Posted) and event.blocks for event in events):
             await self._door.wait()
+        if not client:
+            return Answer(None, [])
+        return await self._inbox(client).fetch(LINGER_SECONDS if linger and not self.closed else 0.0)
 
     async def _until_durable(self) -> None:
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -134,19 +146,15 @@ class Coordinator:
         self._driver.when_durable(tell)
         await done
 
-    async def news(self, client: str) -> list[News]:
+    async def news(self, client: str) -> Answer:
         """Return what is new for a client; waits for it."""
-        waiting = self._inbox(client)
-        if not waiting and not self.closed:
-            bell = self._bell[client]
-            bell.clear()
-            try:
-                await asyncio.wait_for(bell.wait(), POLL_SECONDS)
-            except asyncio.TimeoutError:
-                return []
-            waiting = self._news[client]
-        self._news[client] = []
-        return waiting
+        return await self._inbox(client).fetch(0.0 if self.closed else POLL_SECONDS)
+
+    def last_words(self, client: str) -> Answer:
+        """Tell a client that there will be no more news."""
+        inbox = self._inbox(client)
+        inbox.add(Gone(SHUT_DOWN))
+        return inbox.take()
 
     def ask(self, question: str, job: str) -> Any:
         """Answer a question about the present state."""
@@ -157,8 +165,8 @@ class Coordinator:
         self.closed = True
         self._cancel_all()
         self._door.set()
-        for bell in self._bell.values():
-            bell.set()
+        for inbox in self._inboxes.values():
+            inbox.close()
         refs = self._workplaces.close()
         if refs:
             await asyncio.wait([asyncio.ensure_future(_quietly(ref)) for ref in refs], timeout=3)
@@ -171,14 +179,14 @@ class Coordinator:
             self._end("the running flow was shut down; its jobs are saved: go on with rt.recover(…)")
             return
         for job in list(self._driver.machine.jobs):
-            self._feed(ControlAsked(job, "cancel", "the running flow was shut down"))
+            self._feed(ControlAsked(job, "cancel", SHUT_DOWN))
 
     # ---- for the driver ------------------------------------------------------------------------------------------
 
     def dispatch(self, work: Slice) -> None:
         try:
             if self.closed:
-                raise StateError("the running flow was shut down")
+                raise StateError(SHUT_DOWN)
             receipt, stored = self._workplaces.send(work)
         except Exception as exc:  # the call could not be made: its options, or a lost connection
             reason = f"{type(exc).__name__}: {exc}"
@@ -239,25 +247,28 @@ class Coordinator:
     def tell(self, news: News) -> None:
         if isinstance(news, Advise):
             self._advice.update(news.rows)
-            clients = list(self._news)
+            clients = list(self._inboxes)
         else:
             assert not isinstance(news, Gone), "only sessions say that"
             clients = [news.client]
         for client in clients:
-            self._inbox(client).append(news)
+            inbox = self._inbox(client)
+            inbox.add(news)
             # Advice is no reason to answer: it goes with the next news.
-            if not isinstance(news, Advise) or len(self._news[client]) > 16:
-                self._bell[client].set()
+            if not isinstance(news, Advise) or len(inbox) > 16:
+                inbox.ring()
 
     # ---- inside --------------------------------------------------------------------------------------------------
 
-    def _inbox(self, client: str) -> list[News]:
-        if client not in self._news:
-            self._news[client] = [Advise(dict(self._advice))] if self._advice else []
+    def _inbox(self, client: str) -> Inbox:
+        inbox = self._inboxes.get(client)
+        if inbox is None:
+            inbox = self._inboxes[client] = Inbox()
+            if self._advice:
+                inbox.add(Advise(dict(self._advice)))
             if self._fatal is not None:
-                self._news[client].append(self._fatal)
-            self._bell[client] = asyncio.Event()
-        return self._news[client]
+                inbox.add(self._fatal)
+        return inbox
 
     def _feed(self, *events: Event) -> None:
         self._guarded(lambda: self._driver.feed(*events))
@@ -277,9 +288,9 @@ class Coordinator:
         """Tell every client that nothing more will come."""
         if self._fatal is None:
             self._fatal = Gone(reason)
-            for client, bell in self._bell.items():
-                self._news[client].append(self._fatal)
-                bell.set()
+            for inbox in self._inboxes.values():
+                inbox.add(self._fatal)
+                inbox.ring()
 
     def _set_timer(self) -> None:
         if self._timer is not None:

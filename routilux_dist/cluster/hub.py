@@ -9,17 +9,21 @@ from typing import Any
 import ray
 
 from routilux_dist.clock import SystemClock
-from routilux_dist.cluster.coordinator import Coordinator
+from routilux_dist.cluster.coordinator import SHUT_DOWN, Coordinator
 from routilux_dist.cluster.crew import IDLE_SECONDS, Crew
+from routilux_dist.cluster.inbox import Answer
 from routilux_dist.cluster.launch import RayHands
 from routilux_dist.coordinator.events import Event
-from routilux_dist.driver.driver import Gone, News
+from routilux_dist.driver.driver import Gone
 from routilux_dist.driver.session import Opening
 from routilux_dist.plan.tuning import Tuning
 from routilux_workers.entry import Shipment
 
 #: Concurrent calls of a hub: clients that wait for news or for the door.
 CALLS = 10_000
+
+
+_GONE = Answer(None, [Gone(SHUT_DOWN)])
 
 
 class Hub:
@@ -68,22 +72,21 @@ class Hub:
         crew.sweep(SystemClock().monotonic())
         asyncio.get_running_loop().call_later(IDLE_SECONDS / 2, self._sweep, crew)
 
-    async def take(self, running: str, events: list[Event]) -> None:
+    async def take(self, running: str, events: list[Event], client: str = "", linger: bool = False) -> Answer:
         """See `Coordinator.take`."""
         coordinator = self._coordinators.get(running)
-        if coordinator is not None:
-            await coordinator.take(events)
+        return _GONE if coordinator is None else await coordinator.take(events, client, linger)
 
-    async def news(self, running: str, client: str) -> list[News]:
+    async def news(self, running: str, client: str) -> Answer:
         """See `Coordinator.news`."""
         coordinator = self._coordinators.get(running)
         if coordinator is None:
-            return [Gone("the running flow was shut down")]
-        news = await coordinator.news(client)
-        if not news and coordinator.closed:
+            return _GONE
+        answer = await coordinator.news(client)
+        if not answer.news and coordinator.closed:
             self._coordinators.pop(running, None)  # its last news were fetched
-            return [Gone("the running flow was shut down")]
-        return news
+            return coordinator.last_words(client)
+        return answer
 
     async def ask(self, running: str, question: str, job: str) -> Any:
         """See `Coordinator.ask`."""

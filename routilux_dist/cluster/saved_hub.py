@@ -10,7 +10,8 @@ from typing import Any
 import ray
 
 from routilux_dist.cluster.hub import CALLS, Hub
-from routilux_dist.driver.driver import Gone, News
+from routilux_dist.cluster.inbox import Answer
+from routilux_dist.driver.driver import Gone
 from routilux_dist.driver.session import Opening
 from routilux_dist.wire import codec
 from routilux_dist.wire.block import Packed
@@ -64,12 +65,12 @@ class SavedHub(Hub):
             opening.worker_id, self._shipment, opening.workers, opening.tuning, opening.validate, nodes(), opening
         )
 
-    async def news(self, running: str, client: str) -> list[News]:
+    async def news(self, running: str, client: str) -> Answer:
         """See `Coordinator.news`."""
         if running not in self._coordinators:
             await self.go_on()
         if self._broken is not None:
-            return [Gone(self._broken)]
+            return Answer(None, [Gone(self._broken)])
         return await super().news(running, client)
 
     async def describe(self) -> tuple[Opening, Mapping[int, int]]:

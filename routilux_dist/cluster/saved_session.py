@@ -136,7 +136,7 @@ class SavedSession:
             away_since: float | None = None
             while not (self._closed and self._detached):
                 try:
-                    news: list[News] = ray.get(self._hub.news.remote(self._running, self._client))
+                    news: list[News] = ray.get(self._hub.news.remote(self._running, self._client)).news
                 except ray.exceptions.RayActorError as exc:
                     away_since = away_since if away_since is not None else time.monotonic()
                     if self._closed or time.monotonic() > away_since + PATIENCE:

@@ -1,17 +1,21 @@
-"""A client's end of a running flow on Ray: two threads, one that sends, one that listens."""
+"""A client's end of a running flow on Ray."""
 
 from __future__ import annotations
 
 import dataclasses
 import queue
 import threading
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from concurrent.futures import Future
+from typing import Any
 
 import ray
 import ray.exceptions
 
+from routilux_dist.cluster import sending
+from routilux_dist.cluster.inbox import Answer
+from routilux_dist.cluster.sending import Mail
 from routilux_dist.coordinator.commands import Report
 from routilux_dist.coordinator.events import ControlAsked, Event, Posted, RetryAsked
 from routilux_dist.driver.driver import Gone, News
@@ -20,21 +24,12 @@ from routilux_dist.errors import ExecutionError, StateError
 from routilux_dist.wire.block import Block, Packed, Stored
 from routilux_workers.entry import Shipment, pack_code
 
-#: Events in one call, and calls that may be on their way at once.
-MAX_BATCH, MAX_CALLS = 512, 3
+#: Seconds between looks whether Ray is still there, and of silence after which its hub is asked.
+LOOK_SECONDS, SILENT_SECONDS = 1.0, 60.0
 #: Seconds that a request waits for the coordinator to take it in.
 CONTROL_SECONDS = 30.0
 #: Seconds that closing waits for each of the two threads.
 JOIN_SECONDS = 2.0
-#: Events that may wait here for the coordinator to have room.
-MAX_WAITING = 2048
-
-
-class _Mail(NamedTuple):
-    """Something to be sent, and what is set when the coordinator has taken it in."""
-
-    event: Event
-    sent: threading.Event | None = None
 
 
 class RaySession:
@@ -62,29 +57,39 @@ class RaySession:
         ray.get(hub.open.remote(self._running, shipment, opening.workers, opening.tuning, opening.validate, nodes))
         self._closed = False
         self._gone: str | None = None
-        self._outbox: queue.SimpleQueue[_Mail | None] = queue.SimpleQueue()
         #: Jobs that the coordinator knows and that have not ended.
         self._begun: set[str] = set()
         #: Messages by job that wait here.
         self._unsent: Counter[str] = Counter()
         self._counting = threading.Lock()
-        self._room = threading.Semaphore(MAX_WAITING)
-        self._sender = threading.Thread(target=self._send_all, name="routilux-sender", daemon=True)
+        #: What calls returned, in the order in which they returned it.
+        self._answers: queue.SimpleQueue[Future[Any]] = queue.SimpleQueue()
+        #: Number of the answer to be passed on next, and those that came before it.
+        self._number = 0
+        self._early: dict[int, list[News]] = {}
+        self._poll: Future[Any]
+        self._sender = sending.Sender(self._call, self._answers.put, self._lost)
         self._listener = threading.Thread(target=self._listen, name="routilux-listener", daemon=True)
-        self._sender.start()
         self._listener.start()
 
     # ---- for clients ---------------------------------------------------------------------------------------------
 
     def post(self, event: Posted) -> None:
         self._check()
-        while not self._room.acquire(timeout=0.5):
+        while not self._sender.wait_for_room(0.5):
             self._check()
         if any(self._is_large(block) for block in event.blocks):
             event = dataclasses.replace(event, blocks=tuple(self._place(block) for block in event.blocks))
         with self._counting:
             self._unsent[event.job] += 1
-        self._outbox.put(_Mail(event))
+        self._send(Mail(event, counts=True))
+
+    def _send(self, mail: Mail) -> None:
+        try:
+            self._sender.send(mail)
+        except Exception as exc:
+            self._lost(exc)
+            self._check()
 
     def control(self, event: ControlAsked | RetryAsked) -> None:
         """Carry out a request; when this returns, the coordinator knows.
@@ -95,7 +100,7 @@ class RaySession:
         if self._closed or self._gone is not None:
             return
         if isinstance(event, ControlAsked) and event.action == "close" and event.job in self._unsent:
-            self._outbox.put(_Mail(event))
+            self._send(Mail(event))
             return
         if event.job in self._begun:
             try:
@@ -103,10 +108,9 @@ class RaySession:
             except ray.exceptions.RayActorError as exc:
                 self._lost(exc)
             return
-        mail = _Mail(event, threading.Event())
-        self._outbox.put(mail)
-        assert mail.sent is not None
-        mail.sent.wait(CONTROL_SECONDS)
+        taken = threading.Event()
+        self._send(Mail(event, taken))
+        taken.wait(CONTROL_SECONDS)
 
     def ask(self, question: str, job: str = "") -> Any:
         self._check()
@@ -134,14 +138,14 @@ class RaySession:
             ray.get(self._hub.shut_down.remote(self._running), timeout=10)
         except Exception:  # it is gone or hangs: killing it is what is left
             pass
-        self._outbox.put(None)
+        self._sender.close()
         self._join()
         if self._own:
             ray.kill(self._hub)
 
     def _join(self) -> None:
         """Wait for the threads: one that still asks Ray for something when it is shut down ends the whole process."""
-        for thread in (self._sender, self._listener):
+        for thread in (self._sender.thread, self._listener):
             if threading.current_thread() is not thread:
                 thread.join(timeout=JOIN_SECONDS)
 
@@ -165,65 +169,77 @@ class RaySession:
         """Put a large body into the object store."""
         return block._replace(body=Stored(ray.put([block.body]), 0)) if self._is_large(block) else block
 
-    def _send_all(self) -> None:
-        """Send what waits in as few calls as the flow of events allows."""
-        calls: deque[Any] = deque()
-        try:
-            while True:
-                mail = self._outbox.get()
-                batch: list[_Mail] = []
-                while mail is not None:
-                    batch.append(mail)
-                    if self._outbox.empty() or len(batch) >= MAX_BATCH:
-                        break
-                    mail = self._outbox.get()
-                if batch:
-                    calls.append(self._send(batch))
-                if mail is None:
-                    return
-                while len(calls) >= MAX_CALLS:
-                    ray.get(calls.popleft())
-                while calls and ray.wait([calls[0]], timeout=0)[0]:
-                    ray.get(calls.popleft())
-        except (Exception, SystemExit) as exc:  # Ray raises SystemExit in a thread that waits while it shuts down
-            self._lost(exc)
-
-    def _send(self, batch: list[_Mail]) -> Any:
-        """Send a batch; wait for the answer only if somebody else waits for it too."""
-        call = self._hub.take.remote(self._running, [mail.event for mail in batch])
-        posted = [mail.event.job for mail in batch if isinstance(mail.event, Posted)]
+    def _call(self, events: list[Event], linger: bool) -> Future[Any]:
+        _check_ray()
+        call = self._hub.take.remote(self._running, events, self._client, linger)
+        posted = [event.job for event in events if isinstance(event, Posted)]
         self._begun.update(posted)
-        if posted:  # a batch may hold requests only
-            self._room.release(len(posted))
-            with self._counting:
-                self._unsent.subtract(posted)
-                self._unsent = +self._unsent
-        waiting = [mail.sent for mail in batch if mail.sent is not None]
-        if waiting:
-            ray.wait([call], timeout=CONTROL_SECONDS)
-            for sent in waiting:
-                sent.set()
-        return call
+        with self._counting:
+            self._unsent.subtract(posted)
+            self._unsent = +self._unsent
+        return call.future()  # type: ignore[no-any-return]
 
     def _listen(self) -> None:
+        """Pass on the news that calls bring, in their order; one call is always out to wait for them."""
         try:
-            while ray.is_initialized():  # else a call would start another Ray
-                news: list[News] = ray.get(self._hub.news.remote(self._running, self._client))
-                if news:
-                    self._begun.difference_update(one.job for one in news if isinstance(one, Report))
-                    gone = next((one for one in news if isinstance(one, Gone)), None)
-                    if gone is not None and self._gone is None:
-                        self._gone = gone.reason
-                    self._on_news(news)
-                    if gone is not None:
-                        self._outbox.put(None)
+            self._ask_for_news()
+            while True:
+                answer = self._next_answer()
+                if answer.number is None and answer.news:
+                    self._early[self._number] = answer.news  # the hub does not know the flow: nothing comes before that
+                elif answer.number is not None:
+                    self._early[answer.number] = answer.news
+                while (news := self._early.pop(self._number, None)) is not None:
+                    self._number += 1
+                    if self._pass_on(news):
                         return
         except (Exception, SystemExit) as exc:  # Ray raises SystemExit in a thread that waits while it shuts down
             self._lost(exc)
+
+    def _ask_for_news(self) -> None:
+        _check_ray()
+        self._poll = self._hub.news.remote(self._running, self._client).future()
+        self._poll.add_done_callback(self._answers.put)
+
+    def _next_answer(self) -> Answer:
+        future = self._wait_for_answer()
+        if future is self._poll:
+            answer: Answer = future.result()
+            self._ask_for_news()
+            return answer
+        return future.result()  # type: ignore[no-any-return]
+
+    def _wait_for_answer(self) -> Future[Any]:
+        silent = 0.0
+        while True:
+            try:
+                return self._answers.get(timeout=LOOK_SECONDS)
+            except queue.Empty:
+                _check_ray()
+                silent += LOOK_SECONDS
+                if silent > SILENT_SECONDS:  # whatever became of its calls: somebody else's Ray may run here now
+                    silent = 0.0
+                    ray.get(self._hub.ask.remote(self._running, "overview", ""), timeout=60)
+
+    def _pass_on(self, news: list[News]) -> bool:
+        """Pass news on; return whether they are the last ones."""
+        self._begun.difference_update(one.job for one in news if isinstance(one, Report))
+        gone = next((one for one in news if isinstance(one, Gone)), None)
+        if gone is not None and self._gone is None:
+            self._gone = gone.reason
+        self._on_news(news)
+        if gone is not None:
+            self._sender.close()
+        return gone is not None
 
     def _lost(self, exc: BaseException) -> None:
         """The coordinator cannot be reached any more: whoever waits has to hear of it."""
         if self._gone is None:
             self._gone = str(exc).strip().splitlines()[0] if str(exc).strip() else type(exc).__name__
-            self._outbox.put(None)
+            self._sender.close()
             self._on_news([Gone(self._gone if not self._closed else "the running flow was shut down")])
+
+
+def _check_ray() -> None:
+    if not ray.is_initialized():  # a call would start another one
+        raise ExecutionError("Ray was shut down")

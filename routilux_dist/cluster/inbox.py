@@ -1,0 +1,72 @@
+"""What a client has still to be told, and the calls it waits with."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import NamedTuple
+
+from routilux_dist.driver.driver import News
+
+
+class Answer(NamedTuple):
+    """News for a client. Several calls may bring them; their numbers say in which order they belong, None if there are none."""
+
+    number: int | None
+    news: list[News]
+
+
+class Inbox:
+    """News for one client."""
+
+    def __init__(self) -> None:
+        self._news: list[News] = []
+        self._number = 0
+        #: Calls that wait for news, newest last: the call that brought a message is the fastest way back.
+        self._waiters: list[asyncio.Future[None]] = []
+        #: Whether one of them was told already that there are some.
+        self._rung = False
+
+    def __len__(self) -> int:
+        return len(self._news)
+
+    def add(self, news: News) -> None:
+        """Add news, without telling anybody."""
+        self._news.append(news)
+
+    def ring(self) -> None:
+        """Let one of the waiting calls return."""
+        if self._waiters and not self._rung:
+            self._rung = True
+            self._waiters.pop().set_result(None)
+
+    def close(self) -> None:
+        """Let all waiting calls return."""
+        while self._waiters:
+            self._waiters.pop().set_result(None)
+
+    async def fetch(self, seconds: float) -> Answer:
+        """Return what there is; wait for it if there is nothing."""
+        if not self._news and seconds > 0:
+            loop = asyncio.get_running_loop()
+            waiter: asyncio.Future[None] = loop.create_future()
+            self._waiters.append(waiter)
+            timer = loop.call_later(seconds, self._expire, waiter)
+            try:
+                await waiter
+            finally:
+                timer.cancel()
+        return self.take()
+
+    def _expire(self, waiter: asyncio.Future[None]) -> None:
+        if not waiter.done():
+            self._waiters.remove(waiter)
+            waiter.set_result(None)
+
+    def take(self) -> Answer:
+        """Return what there is."""
+        self._rung = False
+        if not self._news:
+            return Answer(None, [])
+        news, self._news = self._news, []
+        self._number += 1
+        return Answer(self._number - 1, news)

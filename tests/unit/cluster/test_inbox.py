@@ -1,0 +1,79 @@
+"""News and the calls that wait for them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from routilux_dist.cluster.inbox import Answer, Inbox
+from routilux_dist.coordinator.commands import Advise
+
+LONG = 30.0
+
+
+def news(number: int) -> Advise:
+    return Advise({0: number})
+
+
+def run(scenario: Callable[[Inbox], Awaitable[None]]) -> None:
+    async def main() -> None:
+        await asyncio.wait_for(scenario(Inbox()), LONG)
+
+    asyncio.run(main())
+
+
+async def until_it_waits() -> None:
+    for _ in range(3):
+        await asyncio.sleep(0)
+
+
+def test_what_is_there_is_returned_at_once_and_numbered() -> None:
+    async def scenario(inbox: Inbox) -> None:
+        inbox.add(news(1))
+        inbox.add(news(2))
+        assert len(inbox) == 2
+        assert await inbox.fetch(LONG) == Answer(0, [news(1), news(2)])
+        inbox.add(news(3))
+        assert await inbox.fetch(0.0) == Answer(1, [news(3)])
+
+    run(scenario)
+
+
+def test_nothing_has_no_number() -> None:
+    async def scenario(inbox: Inbox) -> None:
+        assert await inbox.fetch(0.0) == Answer(None, [])
+        assert await inbox.fetch(0.001) == Answer(None, [])
+        inbox.add(news(1))
+        assert inbox.take() == Answer(0, [news(1)])
+
+    run(scenario)
+
+
+def test_the_newest_call_gets_what_is_new_and_the_older_waits_on() -> None:
+    async def scenario(inbox: Inbox) -> None:
+        older = asyncio.ensure_future(inbox.fetch(LONG))
+        await until_it_waits()
+        newer = asyncio.ensure_future(inbox.fetch(LONG))
+        await until_it_waits()
+        for number in (1, 2):
+            inbox.add(news(number))
+            inbox.ring()
+        assert await newer == Answer(0, [news(1), news(2)])
+        assert not older.done()
+        inbox.add(news(3))
+        inbox.ring()
+        assert await older == Answer(1, [news(3)])
+
+    run(scenario)
+
+
+def test_closing_lets_everybody_go() -> None:
+    async def scenario(inbox: Inbox) -> None:
+        calls = [asyncio.ensure_future(inbox.fetch(LONG)) for _ in range(3)]
+        await until_it_waits()
+        inbox.add(news(1))
+        inbox.close()
+        answers = await asyncio.gather(*calls)
+        assert [answer for answer in answers if answer.news] == [Answer(0, [news(1)])]
+
+    run(scenario)

@@ -11,10 +11,12 @@ from pathlib import Path
 import pytest
 
 from routilux_dist.checkpoint.directory import DirectoryStore
+from routilux_dist.checkpoint.inspection import inspect, list_runs
+from routilux_dist.checkpoint.journal import Journal
 from routilux_dist.checkpoint.memory import MemoryStore
 from routilux_dist.checkpoint.objects import ObjectStore
 from routilux_dist.checkpoint.stores import Store, open_store
-from routilux_dist.errors import CheckpointError, ConfigurationError, StoreError
+from routilux_dist.errors import CheckpointError, ConfigurationError, FencedError, StoreError
 
 _numbers = itertools.count()
 
@@ -147,6 +149,22 @@ def test_names_that_could_lead_elsewhere_are_refused(store: Store, name: str) ->
         with pytest.raises(CheckpointError, match="is no name in a store"):
             call()
     assert store.list("") == []
+
+
+def test_a_journal_lives_in_every_store(maker: Maker) -> None:
+    journal, _ = Journal.open(maker(), "run", keep=1)
+    digest = journal.put_blob(b"blob")
+    for number in range(1, 6):
+        journal.append(b"%d" % number)
+        journal.sync() if number != 3 else journal.snapshot(b"1-3", "good")
+    heir, recovered = Journal.open(maker(), "run")
+    assert (recovered.snapshot, recovered.records, recovered.checkpoints) == (b"1-3", [b"4", b"5"], {"good": 3})
+    assert heir.get_blob(digest) == b"blob"
+    with pytest.raises(FencedError):
+        journal.sync()
+    heir.close()
+    said = inspect(maker(), "run")
+    assert (list_runs(maker()), said["seq"], said["damage"]) == (["run"], 5, None)
 
 
 # ---- URLs ------------------------------------------------------------------------------------------------------------

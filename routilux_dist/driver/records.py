@@ -59,6 +59,54 @@ def _without_options(needs: plan.Needs) -> list[Any]:
     return [getattr(dataclasses.replace(needs, extra=()), name) for name in _NEEDS]
 
 
+def _posted(value: events.Posted) -> list[Any]:
+    """A client's messages, in few bytes: these are the most frequent records where messages come one by one."""
+    blocks = [_lean(b) if b.job == value.job and type(b.body) is Packed and b.part is None else b for b in value.blocks]
+    fields = [getattr(value, name) for name in _POSTED]
+    fields[_POSTED.index("blocks")] = blocks
+    while fields[-1] == _DEFAULTS[_POSTED[len(fields) - 1]]:
+        fields.pop()
+    return fields
+
+
+def _lean(b: block.Block) -> list[Any]:
+    assert isinstance(b.body, Packed)
+    return [*b[1:9], *_pack(b.body)]
+
+
+def _as_posted(values: list[Any]) -> events.Posted:
+    fields = dict(zip(_POSTED, values))
+    job = fields["job"]
+    blocks = [_fat(job, b) if type(b) is list else b for b in fields["blocks"]]
+    return events.Posted(**{**fields, "blocks": tuple(blocks)})
+
+
+def _fat(job: str, values: list[Any]) -> block.Block:
+    port, partition, rows, nbytes, attempt, hops, entry, origin, data, buffers, form = values
+    body = Packed(data, tuple(buffers), Form(form))
+    return block.Block(job, port, partition, rows, nbytes, attempt, hops, entry, origin, body)
+
+
+def _pack(value: Packed) -> list[Any]:
+    if value.form == Form.PICKLE:
+        raise SerializationError("a pickled body cannot be stored")
+    return [bytes(value.data), [bytes(b) for b in value.buffers], int(value.form)]
+
+
+#: Fields in the order in which they are written; those that nearly always have their default come last.
+_POSTED = [
+    "job",
+    "blocks",
+    "last",
+    "client",
+    "request",
+    "metadata",
+    "correlation_id",
+    "must_exist",
+    "stream",
+    "ordered",
+]
+_DEFAULTS = {field.name: field.default for field in dataclasses.fields(events.Posted)}
 _FAILURE, _NEEDS = _field_names(failure.Failure), _field_names(plan.Needs)
 #: Classes that take keywords only.
 _KEYWORDS = dict.fromkeys((events.Posted, failure.Failure, Tuning), True)
@@ -71,7 +119,6 @@ _TABLE: dict[str, type] = {
     "k": slices.Kept,
     "r": slices.Receipt,
     "t": slices.Tally,
-    "eP": events.Posted,
     "eF": events.SliceFinished,
     "eL": events.SliceLost,
     "eT": events.TimerFired,
@@ -89,6 +136,14 @@ _TABLE: dict[str, type] = {
 _ENUMS: dict[str, type] = {"pk": plan.PortKind, "pK": plan.GroupKind, "pm": ExecutionMode}
 
 
+def _checked(posted: events.Posted, packed: Callable[[list[Any]], Packed]) -> events.Posted:
+    """Have every body judged as if it stood by itself."""
+    for b in posted.blocks:
+        if isinstance(b.body, Packed):
+            packed([b.body.data, b.body.buffers, b.body.form])
+    return posted
+
+
 def _registry(trusting: bool) -> Registry:
     def packed(values: list[Any]) -> Packed:
         data, buffers, form = values
@@ -98,18 +153,14 @@ def _registry(trusting: bool) -> Registry:
             )
         return Packed(data, tuple(buffers), Form(form))
 
-    def pack(value: Packed) -> list[Any]:
-        if value.form == Form.PICKLE:
-            raise SerializationError("a pickled body cannot be stored")
-        return [bytes(value.data), [bytes(b) for b in value.buffers], int(value.form)]
-
     needs = TypeEntry(plan.Needs, "pn", 1, _without_options, lambda values: plan.Needs(*values))
     failed = TypeEntry(
         failure.Failure, "f", 1, _without_exception, lambda values: failure.Failure(**dict(zip(_FAILURE, values)))
     )
     plain = [_entry(cls, name) for name, cls in _TABLE.items()]
     enums = [TypeEntry(cls, name, 1, lambda member: member.value, cls) for name, cls in _ENUMS.items()]
-    return Registry([TypeEntry(Packed, "p", 1, pack, packed), needs, failed, *plain, *enums])
+    posted = TypeEntry(events.Posted, "eP", 1, _posted, lambda values: _checked(_as_posted(values), packed))
+    return Registry([TypeEntry(Packed, "p", 1, _pack, packed), posted, needs, failed, *plain, *enums])
 
 
 _STRICT, _TRUSTING = _registry(False), _registry(True)

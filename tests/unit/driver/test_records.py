@@ -122,10 +122,24 @@ def test_a_blob_that_cannot_be_stored_now_waits_inside() -> None:
 
 
 def test_a_small_message_takes_few_bytes() -> None:
-    posted = events.Posted(job="job-0123456789ab", blocks=(block({"n": 1}),), client="client-0123456789ab", request=7)
-    one = len(records.dumps([1e9, [posted]], no_blob))
-    many = len(records.dumps([1e9, [posted] * 100], no_blob))
-    assert (many - one) / 99 < 150
+    small = block({"n": 1})._replace(job="job-0123456789ab", origin="", part=None)
+    posted = events.Posted(job="job-0123456789ab", blocks=(small,), client="client-0123456789ab", request=7)
+    assert again(posted) == posted
+    assert len(records.dumps([1e9, [posted]], no_blob)) < 90
+
+
+@pytest.mark.parametrize("fields", [{}, {"metadata": TYPED.encode({"a": 1})}, {"must_exist": True}, {"ordered": True}])
+def test_a_post_keeps_what_it_says(fields: dict[str, Any]) -> None:
+    posted = events.Posted(job="k", blocks=(block(), block()._replace(job="k", part=None)), last=False, **fields)
+    assert again(posted) == posted
+
+
+def test_a_pickled_body_in_a_post_is_refused() -> None:
+    trusted = block(how=codec.typed(allow_pickle=True))._replace(part=None)
+    data = records.dumps(events.Posted(job="j", blocks=(trusted,)), no_blob)
+    with pytest.raises(SerializationError, match="allow_pickle=True"):
+        records.loads(data, no_blob)  # type: ignore[arg-type]
+    assert records.loads(data, no_blob, allow_pickle=True).blocks == (trusted,)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("data", [b"", b"\x00", b"\xc1\x01\x00", b"\x92\xc0\x90", b"nonsense"])

@@ -169,8 +169,8 @@ class Host:
 
     def run(self, work: Slice) -> Receipt:
         """Run a slice to completion, or until its budget is spent. Never raises for what user code does."""
-        token = ACTIVITY.set(self.activity)
         started = self.started = self.clock()
+        token = ACTIVITY.set(self.activity)
         try:
             if work.state is not None:
                 keeping.load(self.wiring.stateful, work.state)

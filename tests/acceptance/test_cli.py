@@ -188,9 +188,9 @@ def on_ray(ray_cluster: str) -> Any:
 @pytest.mark.ray
 def test_one_message_on_ray(on_ray: Any) -> None:
     done = on_ray("--input", '"to be"')
-    assert (done.returncode, json.loads(done.stdout or b"null")) == (0, {"shout.output": ["TO", "BE"]}), (
-        done.stderr.decode()
-    )
+    assert done.returncode == 0, done.stderr.decode()
+    (outputs,) = json.loads(done.stdout).values()
+    assert sorted(outputs) == ["BE", "TO"]  # on several workers, in any order
 
 
 @pytest.mark.ray

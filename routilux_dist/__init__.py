@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from routilux_dist.errors import StoreError as StoreError
     from routilux_dist.errors import ValidationError as ValidationError
     from routilux_dist.errors import WorkerLostError as WorkerLostError
+    from routilux_dist.flow import migrations as migrations
     from routilux_dist.flow.activation import SlotView as SlotView
     from routilux_dist.flow.activation import all_ready as all_ready
     from routilux_dist.flow.activation import batch as batch
@@ -90,14 +91,16 @@ _HOMES = {
     "plan.tuning": ("Tuning",),
     "wire.registry": ("register_type",),
 }  # fmt: skip
+#: Public names that are modules.
+_MODULES = {"migrations": "flow.migrations", "testing": "testing"}
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = sorted(_HOME_OF)
 
 
 def __getattr__(name: str) -> Any:
-    if name == "testing":  # the test kit, without an import of its own
-        return importlib.import_module("routilux_dist.testing")
+    if name in _MODULES:
+        return importlib.import_module(f"routilux_dist.{_MODULES[name]}")
     home = _HOME_OF.get(name)
     if home is None:
         raise AttributeError(f"module 'routilux_dist' has no attribute {name!r}")

@@ -15,6 +15,7 @@ import ray
 import ray.exceptions
 
 from routilux_dist.cluster import hub, resources, saved_hub
+from routilux_dist.driver import migrating
 from routilux_dist.driver.session import OnNews, Opening, Session
 from routilux_dist.errors import ConfigurationError, ConnectError
 from routilux_workers.entry import Shipment, pack_code
@@ -84,6 +85,7 @@ class Cluster:
         from routilux_dist.cluster.saved_session import SavedSession
 
         assert opening.durable is not None
+        migrating.migrate(opening)
         shipment = Shipment(
             plan=opening.plan,
             code=pack_code(opening.routines, opening.flow_handler),

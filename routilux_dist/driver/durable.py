@@ -115,6 +115,16 @@ class Past:
     timers: list[tuple[float, TimerKey]]
 
 
+def as_snapshot(setting: Setting, taken: picture.Picture, timers: list[tuple[float, TimerKey]]) -> dict[str, Any]:
+    """Return what a snapshot holds."""
+    return {
+        "format": FORMAT,
+        "setting": setting.as_data(),
+        "picture": taken,
+        "timers": [[at, list(key)] for at, key in timers],
+    }
+
+
 def read(found: Recovered, get_blob: records.GetBlob, allow_pickle: bool = False) -> Past | None:
     """Tell a machine again what a journal says; None if the run never began.
 
@@ -267,12 +277,8 @@ class DurableDriver(Driver):
 
     def snapshot(self) -> None:
         """Store the machine's picture."""
-        data = {
-            "format": FORMAT,
-            "setting": self._setting.as_data(),
-            "picture": picture.take(self.machine),
-            "timers": [[at, list(key)] for at, _, key in sorted(self._timers)],
-        }
+        timers = [(at, key) for at, _, key in sorted(self._timers)]
+        data = as_snapshot(self._setting, picture.take(self.machine), timers)
         self._ledger.snapshot(records.dumps(data, self._journal.put_blob))
         self._snapshot_at, self._snapshot_seq = self.clock.monotonic(), self._ledger.seq
 
@@ -326,7 +332,9 @@ def open_run(
         partitions = opening.partitions(place.homes)
         kept: picture.Picture | None = None
         if past is not None:
-            partitions, kept = changes.adapt(past.setting, past.machine, opening.plan, partitions, durable.schemas)
+            partitions, kept, past.timers = changes.adapt(
+                past.setting, past.machine, opening.plan, partitions, durable.schemas, timers=past.timers
+            )
         setting = Setting(
             plan=opening.plan,
             tuning=opening.tuning,

@@ -149,3 +149,26 @@ def test_a_saved_message_is_tried_again_when_its_time_has_come(runtime: rd.Runti
     job = runtime.submit(flow, 1, job_id=f"retries-{runtime.backend}", checkpoint=str(tmp_path))
     assert job.wait_for_completion(WAIT)
     assert [(letter.error_type, letter.attempts) for letter in job.dead_letters] == [("ValueError", 3)]
+
+
+def test_state_moves_to_another_version_of_its_flow(runtime: rd.Runtime, backend: str, tmp_path: Path) -> None:
+    with rd.Runtime(backend=backend, max_workers=2) as first:
+        job = first.submit(folding(slowly=True), LONG, job_id="migrated", checkpoint=str(tmp_path))
+        eventually(lambda: job.data.get("seen", 0) > 5, "some of it is done")
+    flow = rd.Flow("folding")
+    flow.add_routine(rd.routine(saved.numbers), "numbers")
+    flow.add_routine(rd.routine(saved.slow), "middle")
+    flow.add_routine(saved.Ledger(), "ledger")
+    flow.connect("numbers.output", "middle.input")
+    flow.connect("middle.output", "ledger.amount")
+    with pytest.raises(rd.ConfigurationError, match=r"rd\.migrations\.register\('fold', 'routine', fn\)"):
+        runtime.recover(str(tmp_path), flow)
+    here = "only this process knows"  # a coordinator elsewhere could not run it
+    rd.migrations.register(
+        "fold", "ledger.amount", lambda old: {"sum": old["total"], "seen": old["count"], "note": here}
+    )
+    try:
+        again = runtime.recover(str(tmp_path), flow)
+    finally:
+        rd.migrations.unregister("fold")
+    assert again.result(timeout=WAIT) == {"ledger.output": [[sum(range(LONG)), LONG, here]]}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from routilux_dist.errors import SerializationError
 from routilux_dist.wire import codec
-from routilux_dist.wire.block import Packed
+from routilux_dist.wire.block import Form, Packed
 from routilux_dist.wire.slices import FINISHED, Kept
 from routilux_workers.stateful import Cell
 
@@ -74,10 +74,36 @@ def load(routines: Iterable[StatefulRoutine], state: Iterable[Kept]) -> None:
             found.finished[piece.job] = set(value)
             continue
         key, data, queues, merged, fresh, due = value
-        cell = Cell(key, data, len(queues))
+        cell = Cell(key, data, len(found.slots))
         cell.number = piece.cell
-        cell.queues = [deque(queue) for queue in queues]
+        if queues:
+            cell.queues = [deque(queue) for queue in queues]
         cell.merged, cell.fresh = merged, set(fresh)
         cell.due = None if due is None else due - time.time() + found.now()
         found.cells.setdefault(piece.job, {})[key] = cell
         found.next_number = max(found.next_number, piece.cell + 1)
+
+
+def changed(body: Packed, change: Callable[[dict[str, Any]], dict[str, Any]] | None, other_slots: bool) -> Packed:
+    """Return a kept cell for another version of its routine.
+
+    Args:
+        body: The cell.
+        change: Makes its state of now.
+        other_slots: Whether its slots are others than they were.
+
+    Raises:
+        ValueError: It holds messages that wait in slots which are others now, or *change* returned no state.
+        SerializationError: The new state cannot be encoded.
+    """
+    key, data, queues, merged, fresh, due = codec.decode(body)
+    if other_slots:
+        if merged or any(queues):
+            raise ValueError("messages wait for each other there, and its slots are others now")
+        queues, fresh = [], []
+    if change is not None:
+        made: Any = change(data)
+        if not isinstance(made, dict):
+            raise ValueError(f"fn returned {made!r:.200}; it has to return the state, a dict by names")
+        data = made
+    return codec.Codec(Form(body.form)).encode((key, data, queues, merged, fresh, due), "state")

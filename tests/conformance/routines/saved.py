@@ -67,3 +67,19 @@ class Fold(rd.Routine):
 
 def never(n: int) -> int:
     raise ValueError(f"never {n}")
+
+
+class Ledger(rd.Routine):
+    """What `Fold` became in a newer version: other names, and a field more."""
+
+    def setup(self) -> None:
+        self.add_slot("amount")
+        self.add_event("output")
+        self.add_state(sum=0, seen=0, note="")
+
+    def logic(self, amount: int) -> None:
+        self.state["sum"] += amount
+        self.state["seen"] += 1
+
+    def finish(self) -> None:
+        self.emit("output", [self.state["sum"], self.state["seen"], self.state["note"]])

@@ -10,6 +10,7 @@ from routilux_dist.coordinator import picture
 from routilux_dist.driver import changes
 from routilux_dist.driver.durable import Setting
 from routilux_dist.errors import ConfigurationError
+from routilux_dist.flow.migrations import Migration
 from routilux_dist.plan.plan import GroupKind
 from routilux_dist.plan.tuning import Tuning
 from routilux_dist.testing import Bench
@@ -36,8 +37,11 @@ def before() -> rd.Flow:
     return flow_of("a -> b", "b -> total", a=keep, b=keep, total=total())
 
 
-def adapt(old: rd.Flow, new: rd.Flow, live: Callable[[Bench], None]) -> Bench:
+def adapt(
+    old: rd.Flow, new: rd.Flow, live: Callable[[Bench], None], *moves: Migration, timers: list[Any] | None = None
+) -> Bench:
     """Bring a machine of the old flow into some state, and go on with the new flow."""
+    timers, known = timers if timers is not None else [], {move.source: move for move in moves}
     one, other = Bench(old, homes=2, keeps=True), Bench(new, homes=3, keeps=True)
     live(one)
     setting = Setting(
@@ -47,11 +51,20 @@ def adapt(old: rd.Flow, new: rd.Flow, live: Callable[[Bench], None]) -> Bench:
         lookahead=True,
         schemas=changes.schemas(old.routines),
     )
-    homes, found = changes.adapt(
-        setting, one.machine, other.plan, other.machine.partitions, changes.schemas(new.routines)
+    adapted = changes.adapt(
+        setting,
+        one.machine,
+        other.plan,
+        other.machine.partitions,
+        changes.schemas(new.routines),
+        timers=timers,
+        known=known,
     )
-    machine = Setting(plan=other.plan, tuning=Tuning(), partitions=homes, lookahead=True).machine(validate=True)
-    picture.restore(machine, found)
+    machine = Setting(plan=other.plan, tuning=Tuning(), partitions=adapted.partitions, lookahead=True).machine(
+        validate=True
+    )
+    picture.restore(machine, adapted.picture)
+    timers[:] = adapted.timers
     other.machine = machine
     other.check()
     return other
@@ -64,9 +77,14 @@ def lively(one: Bench) -> None:
     one.finish(emit={"total.input": 2})
     index = one.plan.routines["total"].index
     work = next(w for w in one.slices.values() if one.plan.groups[w.group].kind is GroupKind.SHARDS)
-    one.finish(work, kept=[Kept("j", index, 0, codec.encode("state"))])
+    one.finish(work, kept=[Kept("j", index, 0, cell({"total": 3}))])
     one.post("j", "total.input", 5, last=False)
     one.ask("j", "pause")
+
+
+def cell(data: dict[str, Any], queue: tuple[int, ...] = ()) -> Any:
+    """A cell as a home keeps it."""
+    return codec.typed().encode((None, data, [list(queue)], {}, [], None))
 
 
 def waiting(one: Bench) -> dict[str, int]:
@@ -148,7 +166,9 @@ def test_state_of_another_shape_is_named() -> None:
     routine = total()
     routine.add_state(count=0)
     new = flow_of("a -> b", "b -> total", a=keep, b=keep, total=routine)
-    with pytest.raises(ConfigurationError, match=r"the state of 'total' was .*total: int.*it is .*count: int"):
+    with pytest.raises(
+        ConfigurationError, match=r"the state of 'total' was total: int.*is count: int.*\.register\('total'"
+    ):
         adapt(before(), new, lively)
 
 
@@ -174,3 +194,96 @@ def test_ended_jobs_are_kept() -> None:
 
     new = flow_of("a -> b", "b -> total", "b -> more", a=keep, b=keep, total=total(), more=keep)
     assert str(adapt(before(), new, live).machine.ended["done"].status) == "completed"
+
+
+# ---- migrations ------------------------------------------------------------------------------------------------------
+
+
+def states(one: Bench, routine: str) -> list[Any]:
+    index = new_index(one, routine)
+    found = [lane.kept.get("j", {}) for lane in one.machine.lanes.values()]
+    return [codec.decode(body)[1] for kept in found for (owner, _), body in kept.items() if owner == index]
+
+
+def counting() -> rd.Routine:
+    routine = total()
+    routine.add_state(count=0)
+    return routine
+
+
+def test_state_and_messages_move_to_another_name() -> None:
+    new = flow_of("a -> b", "b -> sum", a=keep, b=keep, sum=total())
+    other = adapt(before(), new, lively, Migration("total", "sum"))
+    same = adapt(before(), before(), lively)
+    assert states(other, "sum") == [{"total": 3}]
+    flying = sum(block.rows for flight in same.machine.flights.values() for block in flight.blocks.values())
+    assert sum(waiting(other).values()) == sum(waiting(same).values()) + flying
+    assert waiting(other)["sum.input"] >= 5
+
+
+def test_state_is_changed_where_it_is_declared_another_way() -> None:
+    new = flow_of("a -> b", "b -> total", a=keep, b=keep, total=counting())
+    move = Migration("total", "total", change=lambda state: {"count": state["total"] * 10})
+    assert states(adapt(before(), new, lively, move), "total") == [{"count": 30}]
+    more = flow_of("a -> b", "b -> total", "b -> c", a=keep, b=keep, total=total(), c=keep)
+    assert states(adapt(before(), more, lively, move), "total") == [{"total": 3}], "its state is what it was"
+
+
+def test_migrations_follow_each_other() -> None:
+    new = flow_of("a -> b", "b -> last", a=keep, b=keep, last=counting())
+    moves = [
+        Migration("total", "middle", change=lambda state: {"mid": state["total"]}),
+        Migration("middle", "last", change=lambda state: {"count": state["mid"] + 1}),
+    ]
+    assert states(adapt(before(), new, lively, *moves), "last") == [{"count": 4}]
+    with pytest.raises(ConfigurationError, match="which is no more"):
+        adapt(before(), new, lively, Migration("total", "middle"), Migration("middle", "total"))
+
+
+def test_messages_go_to_the_slot_that_is_named() -> None:
+    def live(one: Bench) -> None:
+        one.post("j", "a.input", last=False)
+        one.finish(emit={"b.input": 3})
+
+    two = rd.Routine()
+    two.add_slot("left", handler=keep)
+    two.add_slot("right", handler=keep)
+    new = flow_of(a=keep, two=two)
+    assert waiting(adapt(before(), new, live, Migration("b", "two", "right"))) == {"two.right": 3}
+    with pytest.raises(ConfigurationError, match=r"b\.input, which is no more; rd\.migrations\.register"):
+        adapt(before(), new, live, Migration("b", "two"))
+
+
+def test_a_migration_that_fails_is_named() -> None:
+    new = flow_of("a -> b", "b -> total", a=keep, b=keep, total=counting())
+    with pytest.raises(ConfigurationError, match=r"state of 'total' cannot become that of 'total': KeyError: 'x'"):
+        adapt(before(), new, lively, Migration("total", "total", change=lambda state: {"count": state["x"]}))
+    with pytest.raises(ConfigurationError, match="fn returned None; it has to return the state"):
+        adapt(before(), new, lively, Migration("total", "total", change=lambda state: None))  # type: ignore[arg-type, return-value]
+
+
+def test_two_routines_cannot_leave_their_state_to_one() -> None:
+    def live(one: Bench) -> None:
+        one.post("j", "one.input", last=False)
+        one.post("j", "two.input", last=False)
+        for name in ("one", "two"):
+            work = next(w for w in one.slices.values() if one.plan.ports[w.blocks[0][1].port].routine == name)
+            one.finish(work, kept=[Kept("j", new_index(one, name), 0, cell({"total": 3}))])
+
+    old, new = flow_of(one=total(), two=total()), flow_of(both=total())
+    with pytest.raises(ConfigurationError, match="the state of 'one' and of 'two' would both become that of 'both'"):
+        adapt(old, new, live, Migration("one", "both"), Migration("two", "both"))
+
+
+def test_wake_up_calls_go_to_the_port_of_now() -> None:
+    old, new = before(), flow_of("x -> a", "a -> b", "b -> total", x=keep, a=keep, b=keep, total=total())
+    one = Bench(old, homes=2, keeps=True)
+    wake, gone = one.plan.routines["total"].wake_port, one.plan.routines["b"].wake_port
+    timers: list[Any] = [(5.0, ("wake", "j", wake, 1)), (6.0, ("stall",)), (7.0, ("wake", "j", gone, 0))]
+    other = adapt(old, new, lively, timers=timers)
+    routines = other.plan.routines
+    assert timers == [
+        (5.0, ("wake", "j", routines["total"].wake_port, 1)),
+        (6.0, ("stall",)),
+        (7.0, ("wake", "j", routines["b"].wake_port, 0)),
+    ]

@@ -7,7 +7,9 @@ import pytest
 
 import routilux_dist as rd
 from routilux_dist.testing import Workbench
+from routilux_dist.wire import codec
 from routilux_dist.wire.slices import FINISHED, Kept, Receipt
+from routilux_workers import keeping
 
 Build = Callable[..., Workbench]
 
@@ -151,3 +153,24 @@ def test_nothing_is_kept_unless_asked(keeps: bool) -> None:
     flow = rd.Flow("kept")
     flow.add_routine(Total(), "r")
     assert bool(Workbench(flow, keeps=keeps).send("r.input", 1).kept) is keeps
+
+
+def renamed(piece: Kept, *arguments: Any) -> Kept:
+    return piece._replace(body=keeping.changed(piece.body, *arguments))
+
+
+def test_a_cell_goes_on_with_another_state() -> None:
+    one, other = bench_of(Chain()), bench_of(Chain())
+    kept = latest(one.send("r.input", message("ann", 1)))
+    more = tuple(renamed(piece, lambda state: {**state, "count": 70}, True) for piece in kept)
+    other.run(other.block("r.input", [message("ann", 2)]), state=more)
+    done = other.run(other.control("r.(finish)"))
+    assert other.sent(done) == [[1, 2, 71]]
+
+
+def test_what_waits_in_a_join_does_not_lose_its_slots() -> None:
+    one = bench_of(Pairs())
+    (piece,) = latest(one.run(one.block("r.left", [1, 2])))
+    assert codec.decode(renamed(piece, None, False).body) == codec.decode(piece.body)
+    with pytest.raises(ValueError, match="messages wait for each other"):
+        renamed(piece, None, True)

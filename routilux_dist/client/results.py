@@ -59,7 +59,7 @@ def job_error(flow: str, job_id: str, failure: Failure) -> JobFailedError:
     text = failure.traceback.rstrip() if failure.traceback else f"{failure.error_type}: {failure.message}"
     error = _BY_KIND.get(failure.kind, JobFailedError)(f"{head}\n{text}")
     error.job_id, error.flow, error.routine, error.failure = job_id, flow, failure.routine, failure
-    if failure.kind in ("error", "open", "serialization", "lost"):
+    if failure.kind in ("error", "open", "serialization", "lost", "invalid"):
         error.cause = revive(failure)
         error.__cause__ = error.cause
     return error

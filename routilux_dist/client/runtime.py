@@ -177,6 +177,7 @@ class Runtime:
                 plan=plan,
                 routines=flow.routines,
                 flow_handler=flow.error_handler,
+                guards=flow.guards,
                 workers=self._width(plan),
                 tuning=self.tuning,
                 validate=self.settings.validate,

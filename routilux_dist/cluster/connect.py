@@ -88,7 +88,7 @@ class Cluster:
         migrating.migrate(opening)
         shipment = Shipment(
             plan=opening.plan,
-            code=pack_code(opening.routines, opening.flow_handler),
+            code=pack_code(opening.routines, opening.flow_handler, opening.guards),
             partitions=opening.partitions(opening.workers),
             block_bytes=opening.tuning.block_bytes,
             payload_bytes=opening.tuning.max_payload_bytes,

@@ -48,7 +48,7 @@ class RaySession:
         self._hub, self._own = hub, own
         shipment = Shipment(
             plan=opening.plan,
-            code=pack_code(opening.routines, opening.flow_handler),
+            code=pack_code(opening.routines, opening.flow_handler, opening.guards),
             partitions=self.partitions,
             block_bytes=opening.tuning.block_bytes,
             payload_bytes=opening.tuning.max_payload_bytes,

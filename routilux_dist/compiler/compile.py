@@ -67,6 +67,7 @@ def _plan(draft: Draft, warnings: tuple[str, ...]) -> Plan:
         entry=_entry(flow, draft),
         warnings=warnings,
         splits=draft.splits,
+        guarded=bool(flow.guards),
     )
 
 

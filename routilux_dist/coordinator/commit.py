@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING
 
-from routilux_dist.coordinator import dispatch, ending, lanes, posting
+from routilux_dist.coordinator import dispatch, ending, guarding, lanes, posting
 from routilux_dist.coordinator.commands import Deliver, SetTimer
 from routilux_dist.coordinator.events import SliceFinished
 from routilux_dist.coordinator.state import Carried, Flight, Job, Lane, Queued, RoutineCounts
@@ -45,7 +45,8 @@ def finished(machine: Machine, event: SliceFinished) -> None:
     for job_id, failure in receipt.stopped.items():
         if job_id in jobs:
             record(machine, jobs[job_id], receipt)
-            ending.fail(machine, jobs.pop(job_id), failure)
+            end = guarding.violated if failure.kind == "invalid" else ending.fail
+            end(machine, jobs.pop(job_id), failure)
     _messages(machine, jobs, receipt, flight.lane)
     if receipt.running or receipt.carried:
         _carry_on(machine, flight, jobs, receipt)

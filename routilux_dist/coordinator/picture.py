@@ -132,7 +132,7 @@ def _checkpoint(checkpoint: Checkpoint) -> list[Any]:
 def _as_checkpoint(given: list[Any]) -> Checkpoint:
     time, job, blocks, kept = given
     places = {(group, partition): _as_pieces(pieces) for group, partition, pieces in kept}
-    return Checkpoint(time, _as_job(job), tuple(blocks), places)
+    return Checkpoint(time, _as_job(job), list(blocks), places)
 
 
 def _pieces(pieces: dict[tuple[int, int], Any]) -> list[Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from routilux_dist.coordinator import ending, lanes
+from routilux_dist.coordinator import ending, guarding, lanes, rollbacks
 from routilux_dist.coordinator.commands import Refuse, SetDoor, SetTimer
 from routilux_dist.coordinator.events import Posted
 from routilux_dist.coordinator.state import Job, Queued
@@ -21,6 +21,7 @@ def posted(machine: Machine, event: Posted) -> None:
     if machine.repeated(event.client, event.request):
         return
     job = machine.jobs.get(event.job)
+    made = job is None
     if job is None:
         if event.must_exist or event.job in machine.ended:
             what = "has ended" if event.job in machine.ended else "does not exist"
@@ -30,6 +31,8 @@ def posted(machine: Machine, event: Posted) -> None:
     for block in event.blocks:
         accept(machine, job, block) if job.stage == 0 else _too_late(machine, job, block)
     job.closed = job.closed or event.last
+    if made:
+        guarding.begin(machine, job)
     limit = machine.plan.limits.max_messages
     if limit is not None and job.accepted > limit:
         ending.too_many(machine, job)
@@ -56,6 +59,7 @@ def _create(machine: Machine, event: Posted) -> Job:
 def accept(machine: Machine, job: Job, block: Block) -> None:
     """Queue new messages of a job."""
     job.accepted += block.rows
+    rollbacks.also(machine, job, block)
     if block.entry:
         enter_door(machine, block)
     enqueue(machine, job, block)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import deque
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from routilux_dist.coordinator import ending, lanes, moves, posting
@@ -29,8 +30,16 @@ def take(machine: Machine, job: Job, name: str) -> None:
         lane = machine.lanes[place]
         if lane.homed:
             kept[place] = dict(lane.kept.get(job.id, {}))
-    job.checkpoints[name] = Checkpoint(machine.now, _copy(job), tuple(_blocks(machine, job)), kept)
+    job.checkpoints[name] = Checkpoint(machine.now, _copy(job), _blocks(machine, job), kept)
     machine.note(job, "checkpoint", name)
+
+
+def also(machine: Machine, job: Job, block: Block) -> None:
+    """A message was posted. Where jobs go back by themselves it belongs to what they go back to: nobody asked to retract it."""
+    checkpoint = job.checkpoints.get(LAST_GOOD) if machine.plan.guarded else None
+    if checkpoint is not None:
+        checkpoint.blocks.append(block)
+        checkpoint.job.accepted += block.rows
 
 
 def _blocks(machine: Machine, job: Job) -> list[Block]:
@@ -67,12 +76,20 @@ def _copy(job: Job) -> Job:
     )
 
 
-def restore(machine: Machine, job: Job, name: str) -> None:
-    """Make a job what it was like; one that has ended lives again. What came after is retracted."""
+def restore(machine: Machine, job: Job, name: str, asked: bool = True) -> None:
+    """Make a job what it was like; one that has ended lives again. What came after is retracted.
+
+    Args:
+        machine: The machine.
+        job: The job.
+        name: The checkpoint.
+        asked: Whether a client wants it; if not, what clients wanted since (no more input, a pause) stays.
+    """
     checkpoint = job.checkpoints.get(name)
     if checkpoint is None or job.stream:
         return  # its client has asked for the names before
     places = {**job.lanes, **checkpoint.kept}
+    was_paused = job.status is JobStatus.PAUSED
     if job.alive:
         ending.discard(machine, job)
         moves.move(job, JobStatus.CANCELLED)  # receipts that are out find it gone
@@ -80,18 +97,13 @@ def restore(machine: Machine, job: Job, name: str) -> None:
     again = machine.jobs[job.id] = _copy(checkpoint.job)
     again.history, again.checkpoints, again.client = job.history, job.checkpoints, job.client
     again.generation = job.generation + 1
+    again.rolled, again.rolled_at = job.rolled, job.rolled_at
+    if not asked:
+        _leave_as_asked(again, was_paused, job.closed)
     again.accepted = job.accepted
     again.retracted += job.accepted - checkpoint.job.accepted
     again.created = machine.now - (checkpoint.time - checkpoint.job.created)
-    for place in places:
-        lane = machine.lanes[place]
-        if lane.homed:
-            lane.kept.pop(job.id, None)
-            if checkpoint.kept.get(place):
-                lane.kept[job.id] = dict(checkpoint.kept[place])
-            lane.cold = True
-    for place in checkpoint.kept:
-        again.lanes[place] = None  # it has state there
+    _put_state_back(machine, again, checkpoint, places)
     for block in checkpoint.blocks:
         if block.entry:
             posting.enter_door(machine, block)
@@ -104,3 +116,22 @@ def restore(machine: Machine, job: Job, name: str) -> None:
         machine.order(SetTimer(("timeout", again.id), again.created + seconds))
     machine.note(again, "rolled back", name)
     ending.advance(machine, again)
+
+
+def _put_state_back(machine: Machine, again: Job, checkpoint: Checkpoint, places: Iterable[tuple[int, int]]) -> None:
+    for place in places:
+        lane = machine.lanes[place]
+        if lane.homed:
+            lane.kept.pop(again.id, None)
+            if checkpoint.kept.get(place):
+                lane.kept[again.id] = dict(checkpoint.kept[place])
+            lane.cold = True
+    for place in checkpoint.kept:
+        again.lanes[place] = None  # it has state there
+
+
+def _leave_as_asked(again: Job, paused: bool, closed: bool) -> None:
+    """Leave a job that goes back by itself closed, paused or going, as its clients wanted it last."""
+    again.closed = closed
+    going = again.paused_as if again.status is JobStatus.PAUSED and again.paused_as is not None else again.status
+    again.status, again.paused_as = (JobStatus.PAUSED, going) if paused else (going, None)

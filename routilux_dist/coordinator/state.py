@@ -143,6 +143,9 @@ class Job:
     retracted: int = 0
     #: How often the job was rolled back: outputs of other generations do not count.
     generation: int = 0
+    #: How often in a row it went back because its state was not valid, and how much was done at that checkpoint.
+    rolled: int = 0
+    rolled_at: int = -1
     stage: int = 0
     paused_as: JobStatus | None = None
     outputs: list[Block] = field(default_factory=list)
@@ -172,13 +175,13 @@ class Checkpoint:
     Attributes:
         time: When, as the machine's clock tells it.
         job: The job's record, without messages in lanes.
-        blocks: What waited or was with a worker, in the order of its queues.
+        blocks: What waited or was with a worker, in the order of its queues; then what was posted since, see `rollbacks.also`.
         kept: (group, partition) -> (routine, cell) -> piece of state.
     """
 
     time: float
     job: Job
-    blocks: tuple[Block, ...]
+    blocks: list[Block]
     kept: dict[tuple[int, int], dict[tuple[int, int], Packed]]
 
 

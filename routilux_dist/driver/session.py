@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from routilux_dist.checkpoint.options import Checkpoint
 from routilux_dist.coordinator.events import ControlAsked, Posted, RetryAsked
 from routilux_dist.driver.driver import News
+from routilux_dist.flow.guards import Guard
 from routilux_dist.flow.handling import ErrorHandler
 from routilux_dist.flow.routine import Routine
 from routilux_dist.plan.plan import GroupKind, Plan
@@ -78,6 +79,7 @@ class Opening:
         plan: The plan.
         routines: The user's routine objects by id; copies of them are run.
         flow_handler: The flow's error handler.
+        guards: What the state of routines has to be like.
         workers: Slices that may run at once.
         tuning: How work is cut.
         validate: Check the machine's invariants after every event.
@@ -99,10 +101,11 @@ class Opening:
     own: bool = True
     codec: Codec = PICKLE
     durable: Durable | None = None
+    guards: tuple[Guard, ...] = ()
 
     def lean(self) -> Opening:
         """Return it without the routines, for a coordinator."""
-        return dataclasses.replace(self, routines={}, flow_handler=None)
+        return dataclasses.replace(self, routines={}, flow_handler=None, guards=())
 
     def again(self) -> Opening:
         """Return it for a coordinator that takes the place of another one."""

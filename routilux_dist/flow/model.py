@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import enum
 import itertools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from routilux_dist.errors import ConfigurationError
 from routilux_dist.flow import checks, naming
+from routilux_dist.flow import guards as guarding
 from routilux_dist.flow.functions import as_routine
+from routilux_dist.flow.guards import Guard
 from routilux_dist.flow.handling import ErrorHandler
 from routilux_dist.flow.ports import ERROR_EVENT
 from routilux_dist.flow.routine import Routine
@@ -118,6 +120,7 @@ class FlowModel:
         )
         self._routines: dict[str, Routine] = {}
         self._connections: dict[Connection, None] = {}
+        self._guards: list[Guard] = []
 
     @property
     def routines(self) -> Mapping[str, Routine]:
@@ -198,6 +201,43 @@ class FlowModel:
             raise ConfigurationError(f"set_error_handler takes an rd.ErrorHandler, got {handler!r}")
         self.error_handler = handler
 
+    @property
+    def guards(self) -> tuple[Guard, ...]:
+        """What `add_validator` was given, in its order."""
+        return tuple(self._guards)
+
+    def add_validator(
+        self,
+        validator: Callable[[dict[str, Any]], Any] | Mapping[str, Any],
+        routine: str | None = None,
+        repair: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
+    ) -> None:
+        """Say what the state of stateful routines has to be like. State that is not so is never committed.
+
+        It is looked at in the worker, at the end of each slice that touched it. A wrong one is repaired if *repair* is given;
+        else a saved job goes back to its checkpoint `last_good`, three times at most, and any other job fails.
+
+        Args:
+            validator: A function of the state, which raises, returns False or a text if it is wrong; or a JSON Schema (a dict).
+            routine: Whose state; None for all routines that declare state.
+            repair: Takes a wrong state and returns a right one.
+
+        Raises:
+            ConfigurationError: An argument is not allowed, or the routine has no state.
+        """
+        asked: Any = validator
+        schema = isinstance(asked, Mapping)
+        fault = "" if schema else checks.function("validator", asked, example="lambda state: state['total'] >= 0")
+        wrong = checks.function("repair", repair, example="lambda state: {'total': 0}", none="going back to last_good")
+        checks.refuse("add_validator", [fault, wrong])
+        if schema:
+            guarding.by_schema(asked)
+        if routine is not None and self.routine(routine)._declared.state is None:
+            raise ConfigurationError(
+                f"add_validator: routine {routine!r} declares no state; declare it with add_state(…), or name another routine"
+            )
+        self._guards.append(Guard(asked, routine, repair))
+
     def routine(self, routine_id: str) -> Routine:
         """Return a routine by id.
 
@@ -273,7 +313,15 @@ class FlowModel:
         """Return something that changes whenever the flow is changed."""
         changes = sum(r._declared.changes for r in self._routines.values())
         shape = (len(self._routines), len(self._connections), changes)
-        return *shape, self.error_handler, self.entry, self.execution_mode, self.max_workers, self.limits
+        return (
+            *shape,
+            len(self._guards),
+            self.error_handler,
+            self.entry,
+            self.execution_mode,
+            self.max_workers,
+            self.limits,
+        )
 
     def _split(self, path: Any, kind: str) -> tuple[str, str]:
         routine_id, _, port = path.partition(".") if isinstance(path, str) else ("", "", "")

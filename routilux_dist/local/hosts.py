@@ -27,6 +27,7 @@ class Hosts:
         is_cancelled: Callable[[str], bool],
     ) -> None:
         self._plan, self._handler, self._tuning = opening.plan, opening.flow_handler, opening.tuning
+        self._guards = opening.guards
         self.codec, self._keeps = opening.codec, opening.durable is not None
         self._recipes, self._partitions, self._is_cancelled = recipes, partitions, is_cancelled
         self._hosts: dict[tuple[int, int, int], Host] = {}
@@ -52,6 +53,7 @@ class Hosts:
             {routine_id: _cook(recipe) for routine_id, recipe in self._recipes.items()},
             group,
             flow_handler=self._handler,
+            guards=self._guards,
             partition=partition,
             partitions=self._partitions,
             packed=self.codec.typed,

@@ -145,6 +145,8 @@ class Plan:
     warnings: tuple[str, ...] = ()
     #: Verdicts about pairs that do not share a process: (source routine, target routine, reason).
     splits: tuple[tuple[str, str, str], ...] = field(default=())
+    #: Whether state is looked at before it is committed.
+    guarded: bool = False
 
     def slot(self, routine: str, slot: str) -> PortPlan:
         """Return the port of a slot."""

@@ -294,6 +294,7 @@ class Workbench:
             {name: replica(one) for name, one in flow.routines.items()},
             self.group,
             flow_handler=flow.error_handler,
+            guards=flow.guards,
             partition=partition,
             partitions={g.index: g.partitions or homes for g in self.plan.groups if g.kind is GroupKind.SHARDS},
             packed=packed,

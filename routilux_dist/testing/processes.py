@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from routilux_dist.compiler.compile import prepare
+from routilux_dist.flow.guards import Guard
 from routilux_dist.flow.handling import ErrorHandler
 from routilux_dist.flow.model import FlowModel
 from routilux_dist.flow.routine import Routine
@@ -66,6 +67,7 @@ class Program:
     plan: Plan
     recipes: Mapping[str, tuple[Any, ...]]
     handler: ErrorHandler | None
+    guards: tuple[Guard, ...] = ()
 
     @classmethod
     def of(cls, flow: FlowModel) -> Program:
@@ -75,7 +77,12 @@ class Program:
             ConfigurationError: The flow is not valid.
         """
         plan = prepare(flow, ship=False, need_entry=False)
-        return cls(plan, {name: routine.__reduce__() for name, routine in flow.routines.items()}, flow.error_handler)
+        return cls(
+            plan,
+            {name: routine.__reduce__() for name, routine in flow.routines.items()},
+            flow.error_handler,
+            flow.guards,
+        )
 
     def partitions(self, homes: int) -> dict[int, int]:
         """Return the number of homes by group."""
@@ -163,6 +170,7 @@ class Process:
                 self.program.routines(),
                 group,
                 flow_handler=self.program.handler,
+                guards=self.program.guards,
                 partition=partition,
                 partitions=self.partitions,
                 packed=self.packed,

@@ -15,7 +15,8 @@ class Failure:
         job: The job.
         routine: Routine that raised; "" when the job as a whole failed.
         slot: Slot (or "logic", "finish") that was served.
-        kind: "error" (user code raised), "limit", "timeout", "stall", "lost" (worker died), "serialization".
+        kind: "error" (user code raised), "limit", "timeout", "stall", "lost" (worker died), "serialization", "invalid" (what the
+            flow's validators say of a state).
         error_type: Name of the exception's class.
         message: Text of the exception, bounded.
         traceback: The user's frames, formatted, root cause last.

@@ -172,3 +172,44 @@ def test_state_moves_to_another_version_of_its_flow(runtime: rd.Runtime, backend
     finally:
         rd.migrations.unregister("fold")
     assert again.result(timeout=WAIT) == {"ledger.output": [[sum(range(LONG)), LONG, here]]}
+
+
+NOT_NEGATIVE = {"properties": {"total": {"minimum": 0}}}
+
+
+def guarded(sign: str = "", **options: Any) -> rd.Flow:
+    flow = rd.Flow("guarded")
+    flow.add_routine(rd.routine(saved.numbers), "numbers")
+    wild = saved.Wild()
+    wild.set_config(sign=sign)
+    flow.add_routine(wild, "fold")
+    flow.connect("numbers.output", "fold.input")
+    flow.add_validator(NOT_NEGATIVE, routine="fold", **options)
+    return flow
+
+
+def kinds(job: rd.Job) -> list[str]:
+    return [kind for _, kind, _, _ in job.history]
+
+
+def test_a_job_whose_state_is_spoilt_goes_back_and_gets_it_right(runtime: rd.Runtime, tmp_path: Path) -> None:
+    job = runtime.submit(guarded(str(tmp_path / "sign")), N, job_id="spoilt", checkpoint=str(tmp_path / "ckpt"))
+    assert job.result(timeout=WAIT) == RIGHT
+    assert kinds(job).count("invalid") == kinds(job).count("rolled back") == 1
+
+
+def test_a_job_whose_state_is_spoilt_each_time_fails(runtime: rd.Runtime, tmp_path: Path) -> None:
+    text = r"(?s)StateError: the state of routine 'fold' is not valid: at state\.total: -?\d+ is less than the minimum of 0"
+    job = runtime.submit(guarded(), 151, job_id="spoilt-again", checkpoint=str(tmp_path))
+    with pytest.raises(rd.JobFailedError, match=text) as caught:
+        job.result(timeout=WAIT)
+    assert isinstance(caught.value.cause, rd.StateError)
+    assert kinds(job).count("rolled back") == 3
+    with pytest.raises(rd.JobFailedError, match=text):
+        runtime.submit(guarded(), 151).result(timeout=WAIT)
+
+
+def test_state_that_is_spoilt_can_be_repaired(runtime: rd.Runtime) -> None:
+    job = runtime.submit(guarded(repair=lambda state: {**state, "total": 1000}), 151)
+    assert job.result(timeout=WAIT) == {"fold.output": [[1000, 151]]}
+    assert "it was repaired" in "".join(text for *_, text in job.history)

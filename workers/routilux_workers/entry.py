@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from routilux_dist.flow.guards import Guard
 from routilux_dist.flow.handling import ErrorHandler
 from routilux_dist.flow.routine import Routine
 from routilux_dist.plan.plan import Plan
@@ -23,7 +24,7 @@ class Shipment:
 
     Attributes:
         plan: The plan.
-        code: Encoded (routines by id, the flow's error handler).
+        code: Encoded (routines by id, the flow's error handler, its guards).
         partitions: Number of homes, by group index.
         block_bytes: Most bytes per new block.
         payload_bytes: Most bytes of one message that leaves its process.
@@ -39,31 +40,32 @@ class Shipment:
     keeps: bool = False
     payload_bytes: int = 1 << 30
 
-    def unpack(self) -> tuple[dict[str, Routine], ErrorHandler | None]:
-        """Return fresh copies of the routines, and the flow's error handler."""
-        routines, handler = decode(self.code)
-        return routines, handler
+    def unpack(self) -> tuple[dict[str, Routine], ErrorHandler | None, tuple[Guard, ...]]:
+        """Return fresh copies of the routines, the flow's error handler, and its guards."""
+        routines, handler, guards = decode(self.code)
+        return routines, handler, guards
 
 
-def pack_code(routines: Mapping[str, Routine], handler: ErrorHandler | None) -> Packed:
+def pack_code(routines: Mapping[str, Routine], handler: ErrorHandler | None, guards: tuple[Guard, ...] = ()) -> Packed:
     """Encode routines for shipping.
 
     Raises:
         SerializationError: One of them cannot be shipped; `validate()` says which part of it.
     """
-    return PICKLE.encode((dict(routines), handler))
+    return PICKLE.encode((dict(routines), handler, guards))
 
 
 def open_host(
     shipment: Shipment, group: int, partition: int = 0, is_cancelled: Callable[[str], bool] = lambda job: False
 ) -> Host:
     """Build a host; `open()` of its routines runs here."""
-    routines, handler = shipment.unpack()
+    routines, handler, guards = shipment.unpack()
     return Host(
         shipment.plan,
         routines,
         group,
         flow_handler=handler,
+        guards=guards,
         partition=partition,
         partitions=shipment.partitions,
         block_bytes=shipment.block_bytes,

@@ -7,12 +7,13 @@ import inspect
 import os
 import sys
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from time import perf_counter
 from typing import Any
 
 from routilux_dist.errors import SerializationError, StateError
 from routilux_dist.flow.context import ACTIVITY
+from routilux_dist.flow.guards import Guard
 from routilux_dist.flow.handling import ErrorHandler, ErrorStrategy
 from routilux_dist.flow.routine import Phase, Routine
 from routilux_dist.plan.plan import GroupKind, Plan, PortKind
@@ -20,7 +21,7 @@ from routilux_dist.wire.block import Block, Items, Rows
 from routilux_dist.wire.codec import PICKLE, Codec
 from routilux_dist.wire.failure import Failure, Letter
 from routilux_dist.wire.slices import JobNote, Receipt, Slice
-from routilux_workers import faults, keeping, stuck, trees
+from routilux_workers import faults, guarding, keeping, stuck, trees
 from routilux_workers.activity import Activity
 from routilux_workers.errands import Errands
 from routilux_workers.outbox import Packer, Pile, numbers_of
@@ -51,6 +52,7 @@ class Host:
         is_cancelled: Tells whether a job was cancelled meanwhile.
         clock: Seconds that go on; budgets, costs and time-driven policies are measured with it.
         keeps: Whether receipts carry the state that slices change.
+        guards: What the state of routines has to be like.
         codec: How bodies, job data, state and exceptions are encoded.
     """
 
@@ -69,6 +71,7 @@ class Host:
         is_cancelled: Callable[[str], bool] = lambda job: False,
         clock: Callable[[], float] = perf_counter,
         keeps: bool = False,
+        guards: Sequence[Guard] = (),
         codec: Codec = PICKLE,
     ) -> None:
         self.plan = plan
@@ -96,6 +99,8 @@ class Host:
         )
         for stateful in self.wiring.stateful:
             stateful.track = stateful.track or keeps
+        #: Stateful routines whose state is looked at, and by what.
+        self.guarded = [(one, found) for one in self.wiring.stateful if (found := guarding.ready(guards, one))]
         self.routines = {r: routines[r] for r in self.group.routines}
         #: Whether some routine has a time-out.
         self.limited = any(r._declared.options.timeout is not None for r in self.routines.values())
@@ -189,6 +194,7 @@ class Host:
             for stateful in self.wiring.stateful:
                 stateful.careful = False
             self.ship()
+            self._look_at_state()
             if self.keeps:
                 self._keep()
         finally:
@@ -212,6 +218,20 @@ class Host:
         for outbox in self.wiring.opened:
             outbox.empty()
         self.wiring.opened.clear()
+
+    def _look_at_state(self) -> None:
+        """Have the flow's validators look at what the slice changed; a job whose state is not valid ends, or goes back."""
+        for stateful, guards in self.guarded:
+            for found in list(guarding.look(stateful, guards)):
+                jobs = [found.job] if found.job else list(dict.fromkeys(block.job for _, block in self.slice.blocks))
+                if found.error is None:
+                    self.receipt.traces.extend((job, stateful.plan.index, found.text) for job in jobs)
+                    continue
+                name = stateful.plan.id
+                for job in jobs:
+                    self.receipt.stop(job, faults.failure(found.error, job, name, "", self.codec, kind="invalid"))
+                if not found.job:  # it outlives the jobs
+                    stateful.put_back_all(found.job)
 
     def _keep(self) -> None:
         """Add what the slice changed to its receipt; a job whose state cannot be kept ends."""

@@ -495,7 +495,20 @@ class StatefulRoutine:
 
     def rewind(self) -> None:
         """Put every cell back to where it was when the slice began."""
-        for (home, key), before in self.before.items():
+        for home in {home for home, _ in self.before}:
+            self.put_back_all(home)
+        for job, key in self.finished_now:
+            self.finished[job].discard(key)
+        self.armed.clear()  # at worst the coordinator rings twice
+        self.begin()
+        self.runs = self.waiting = 0
+        self.careful = True
+
+    def put_back_all(self, home: str) -> None:
+        """Put the cells of a job ("" for the running flow's) back to where they were when the slice began."""
+        for (job, key), before in self.before.items():
+            if job != home:
+                continue
             if before is None:
                 self.cells.get(home, {}).pop(key, None)
                 continue
@@ -504,12 +517,6 @@ class StatefulRoutine:
             cell.data = pickle.loads(data) if pickled else data  # noqa: S301 - pickled by this process
             cell.queues, cell.fresh, cell.due = queues, fresh, due
             cell.merged = merges.put_back(cell.merged, merged)
-        for job, key in self.finished_now:
-            self.finished[job].discard(key)
-        self.armed.clear()  # at worst the coordinator rings twice
-        self.begin()
-        self.runs = self.waiting = 0
-        self.careful = True
 
 
 def _nothing() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -83,3 +84,16 @@ class Ledger(rd.Routine):
 
     def finish(self) -> None:
         self.emit("output", [self.state["sum"], self.state["seen"], self.state["note"]])
+
+
+class Wild(Fold):
+    """Spoils its state at one message: once if `sign` names a file that marks it, else each time."""
+
+    def logic(self, input: int) -> None:
+        super().logic(input)
+        sign = self.get_config("sign")
+        if input == 150 and not (sign and os.path.exists(sign)):
+            self.state["total"] = -(10**9)  # what follows in the same slice does not hide it
+            if sign:
+                with open(sign, "w") as file:
+                    file.write("here")

@@ -35,7 +35,7 @@ check: $(STAMP) ## format, lint, types, import law, unit tests
 	@$(BIN)/lint-imports
 	@$(BIN)/python -m pytest tests/unit
 
-crash: $(STAMP) ## look at a million crash images of the journal, and at every cut and flipped bit of one of 64 KiB
+crash: $(STAMP) ## crash, cut and flip the journal: a million images, every bit of 64 KiB (takes an hour)
 	@$(BIN)/python -m tests.property.crashes 1000000
 	@$(BIN)/python -m tests.property.damage
 

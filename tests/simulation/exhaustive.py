@@ -119,7 +119,7 @@ def _machine(machine: Machine) -> Any:
         [(number, flight.aborted, flight.forced) for number, flight in machine.flights.items()],
         sorted(machine.crashes.items()),
         machine.workers,
-        machine._numbers,
+        machine.numbers,
     )
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import ray
 import ray.exceptions
 
-from routilux_dist.cluster import hub, resources, saved_hub
+from routilux_dist.cluster import hub, placing, resources, saved_hub
 from routilux_dist.driver import migrating
 from routilux_dist.driver.session import OnNews, Opening, Session
 from routilux_dist.errors import ConfigurationError, ConnectError
@@ -67,8 +67,9 @@ class Cluster:
         """
         from routilux_dist.cluster.session import RaySession
 
-        nodes = {n["NodeID"]: n["Resources"] for n in ray.nodes() if n["Alive"]}  # type: ignore[no-untyped-call]
-        fault = resources.misfit(opening.plan, list(nodes.values()))
+        living = placing.found(ray.nodes())  # type: ignore[no-untyped-call]
+        nodes = {node.id: node.amounts for node in living}
+        fault = resources.misfit(opening.plan, living)
         if fault:
             raise ConnectError(fault, problems=(fault,))
         if opening.durable is not None:

@@ -5,25 +5,33 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from routilux_dist.cluster import placing
+from routilux_dist.cluster.placing import Node
 from routilux_dist.plan.plan import GroupKind, GroupPlan, Needs, Plan
 
 _WORDS = {"CPU": "num_cpus", "GPU": "num_gpus", "memory": "memory"}
 
 
-def misfit(plan: Plan, nodes: Sequence[Mapping[str, float]]) -> str:
+def misfit(plan: Plan, nodes: Sequence[Node]) -> str:
     """Say why the cluster can never run a plan, "" if it can.
 
     Args:
         plan: The plan.
-        nodes: Resources of each living node.
+        nodes: The living nodes.
     """
     faults = []
     for group in plan.groups:
+        allowed, refusal = placing.allowed(dict(group.needs.extra), nodes)
+        if not allowed and refusal:
+            faults.append(f"{_who(group)} {refusal}")
+            continue
         wanted = group.needs.amounts()
         if not group.needs.explicit_cpus:
             wanted.pop("CPU", None)
-        if wanted and not any(_fits(wanted, node) for node in nodes):
-            faults.append(f"{_who(group)} {_lacking(wanted, nodes)}")
+        amounts = [node.amounts for node in allowed]
+        if wanted and not any(_fits(wanted, node) for node in amounts):
+            where = "" if len(allowed) == len(nodes) else ", on the nodes that it may run on"
+            faults.append(f"{_who(group)} {_lacking(wanted, amounts)}{where}")
     if not faults:
         return ""
     return (

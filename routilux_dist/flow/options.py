@@ -59,6 +59,8 @@ class Options:
             checks.text("accelerator_type", self.accelerator_type, example="A100", none="any"),
             checks.mapping("ray_options", self.ray_options, example="{'max_calls': 100}"),
         ]
+        if isinstance(self.scheduling_strategy, str):  # others are Ray's classes, which check themselves
+            found.append(checks.choice("scheduling_strategy", self.scheduling_strategy, ("DEFAULT", "SPREAD")))
         found += [_label_fault(name, value) for name, value in _entries(self.label_selector)]
         found += [_resource_fault(name, amount) for name, amount in _entries(self.resources)]
         found += [_ray_fault(name) for name, _ in _entries(self.ray_options)]

@@ -44,6 +44,7 @@ OPTIONS: list[tuple[dict[str, Any], str]] = [
     ({"runtime_env": 5}, "runtime_env=5: has to be a mapping"),
     ({"label_selector": "eu"}, "label_selector='eu'"),
     ({"label_selector": {"region": 5}}, "label_selector['region']=5"),
+    ({"scheduling_strategy": "FAST"}, "use one of 'DEFAULT', 'SPREAD'"),
     ({"accelerator_type": 5}, "accelerator_type=5"),
     ({"ray_options": 5}, "ray_options=5"),
     *(

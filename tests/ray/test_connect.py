@@ -119,3 +119,28 @@ def test_a_taken_worker_id_is_refused(ray_cluster: str) -> None:
         runtime.exec(flow, worker_id="twice-1")
         with pytest.raises(rd.ConfigurationError, match="twice-1"):
             runtime.exec(flow, worker_id="twice-1")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"label_selector": {"routilux.io/no-such": "label"}}, {"accelerator_type": "A100"}, {"num_gpus": 512}],
+    ids=str,
+)
+def test_what_no_node_has_is_refused_at_once(ray_cluster: str, options: dict[str, object]) -> None:
+    flow = rd.pipeline(rd.routine(**options)(double), name="demanding")
+    with rd.Runtime(max_workers=2) as runtime:
+        for start in (lambda: runtime.exec(flow), lambda: runtime.submit(flow, 1)):
+            with pytest.raises(rd.ConnectError, match="needs "):
+                start()
+
+
+def test_a_node_that_is_not_there_is_refused_at_once(ray_cluster: str) -> None:
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    flow = rd.pipeline(rd.routine(scheduling_strategy=NodeAffinitySchedulingStrategy("ab" * 28, soft=False))(double))
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    with rd.Runtime(max_workers=2) as runtime:
+        with pytest.raises(rd.ConnectError, match="needs to run on node abab"):
+            runtime.exec(flow)
+        fine = rd.pipeline(rd.routine(scheduling_strategy=here)(double), name="here")
+        assert runtime.submit(fine, 2).result(timeout=60) == {"double.output": [4]}

@@ -12,6 +12,8 @@ from tests.conformance.routines.basic import double
 from tests.conformance.routines.waiting import Gate
 from tests.conformance.support import WAIT, Running, build, eventually
 
+pytestmark = pytest.mark.ray
+
 
 @pytest.fixture
 def runtime(ray_cluster: str) -> Iterator[rd.Runtime]:

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 class Settings:
     """What the environment asks for."""
 
-    #: Check the coordinator's invariants after every event (slow; for tests and hunting bugs).
+    #: Check the coordinator's invariants after every event, and after every slice whether a routine has changed what is inside
+    #: its attributes (slow; for tests and hunting bugs).
     validate: bool = False
     #: Width of text output, 0 = ask the terminal.
     columns: int = 0

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import concurrent.futures
+import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from routilux_dist.client import results
+from routilux_dist.coordinator import views
 from routilux_dist.coordinator.commands import Report
 from routilux_dist.coordinator.events import ControlAsked, RetryAsked
 from routilux_dist.errors import ConfigurationError, JobCancelledError, StateError
@@ -140,7 +142,9 @@ class Job(concurrent.futures.Future):  # type: ignore[type-arg]  # not subscript
         messages (counts), routines (counts per routine), waiting, history, waits_for.
         """
         if self._report is not None:
-            return dict(self._report.summary)
+            plan, summary = self._worker.plan, dict(self._report.summary)
+            summary["history"] = views.recent(plan.limits, summary["history"], time.time())
+            return summary
         answer = self._worker.session.ask("summary", self.job_id)
         if answer is None:  # posted, but not taken in yet
             return self._worker.unknown(self.job_id)

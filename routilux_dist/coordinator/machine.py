@@ -19,6 +19,7 @@ from routilux_dist.coordinator.events import (
     SliceFinished,
     SliceLost,
     TimerFired,
+    TimerKey,
 )
 from routilux_dist.coordinator.state import Cost, Entry, Flight, Job, Lane
 from routilux_dist.coordinator.story import Story
@@ -170,6 +171,10 @@ class Machine:
         if not before or rows_now >= before * 1.5 or rows_now <= before / 1.5:
             self.advice[port] = rows_now
             self.order(Advise({port: rows_now}))
+
+    def wants(self, timer: TimerKey) -> bool:
+        """Return whether a timer still means something; one for the end of a job that has ended does not."""
+        return timer[0] != "timeout" or timer[1] in self.jobs
 
     def find(self, job: str) -> Job | None:
         """Return a job, alive or remembered."""

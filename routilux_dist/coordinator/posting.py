@@ -24,7 +24,8 @@ def posted(machine: Machine, event: Posted) -> None:
     made = job is None
     if job is None:
         if event.must_exist or event.job in machine.ended:
-            what = "has ended" if event.job in machine.ended else "does not exist"
+            ended = "has ended and takes no more messages; give another job_id, or none for a fresh one"
+            what = ended if event.job in machine.ended else "does not exist"
             machine.order(Refuse(client=event.client, job=event.job, reason=f"job {event.job!r} {what}"))
             return
         job = _create(machine, event)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from routilux_dist.coordinator import lanes
@@ -42,11 +43,19 @@ def summary(machine: Machine, job: Job) -> dict[str, Any]:
             if name in seen or name in queued or name in running
         },
         "waiting": sum(c.waiting for c in job.counts.values()),
-        "history": [tuple(entry) for entry in job.history],
+        "history": recent(machine.plan.limits, job.history, machine.now + offset),
         "checkpoints": {name: checkpoint.time + offset for name, checkpoint in job.checkpoints.items()},
         "generation": job.generation,
         "waits_for": describe(machine, job) if job.alive else "",
     }
+
+
+def recent(
+    limits: Any, history: Iterable[tuple[float, str, str, str]], wall: float
+) -> list[tuple[float, str, str, str]]:
+    """Return a history without what is too old at a wall-clock time."""
+    age = limits.history_ttl_seconds
+    return [(time, kind, routine, text) for time, kind, routine, text in history if age is None or time >= wall - age]
 
 
 def _counts(counts: RoutineCounts, queued: int, running: int) -> dict[str, int]:

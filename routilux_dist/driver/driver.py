@@ -26,6 +26,10 @@ class Gone:
 News = Report | Deliver | Refuse | Advise | Gone
 
 
+#: So many timers cost nothing worth mentioning.
+MANY_TIMERS = 1024
+
+
 class Body(Protocol):
     """What touches the world for a driver."""
 
@@ -56,6 +60,8 @@ class Driver:
         self.machine, self.body, self.clock = machine, body, clock
         self._timers: list[tuple[float, int, TimerKey]] = []
         self._count = 0
+        #: At how many timers to look for those that nobody wants any more.
+        self._sweep_at = MANY_TIMERS
         self._do: dict[type, Callable[[Any], None]] = {
             Dispatch: lambda command: body.dispatch(command.slice),
             Abort: lambda command: body.abort(command.slice_id, command.force),
@@ -112,3 +118,8 @@ class Driver:
     def _set_timer(self, command: SetTimer) -> None:
         self._count += 1
         heapq.heappush(self._timers, (command.at, self._count, command.key))
+        if len(self._timers) > self._sweep_at:
+            # Jobs end long before their time is up: without this, all that ever were would be remembered until then.
+            self._timers = [timer for timer in self._timers if self.machine.wants(timer[2])]
+            heapq.heapify(self._timers)
+            self._sweep_at = max(MANY_TIMERS, 2 * len(self._timers))

@@ -9,6 +9,7 @@ import pytest
 import routilux_dist as rd
 from tests.conformance.routines.basic import Scale, each
 from tests.conformance.routines.styles import (
+    Collector,
     Configured,
     Deleter,
     FailingOpen,
@@ -94,3 +95,17 @@ def test_a_routine_object_is_not_changed_by_running(runtime: rd.Runtime) -> None
     assert routine.thing == ["as it was"]
     routine.thing = "still writable here"
     assert routine.thing == "still writable here"
+
+
+def test_a_change_inside_an_attribute_is_found_when_checks_are_on(
+    backend: str, runtime: rd.Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    collector = Collector()
+    if backend == "ray":  # workers have an environment of their own
+        collector.set_options(runtime_env={"env_vars": {"ROUTILUX_VALIDATE": "1"}})
+    flow = build({"collector": collector})
+    monkeypatch.setenv("ROUTILUX_VALIDATE", "1")
+    error = root_cause(failure(ended(runtime, flow, 1)))
+    assert "StateError" in error
+    assert "self.items" in error
+    assert "add_state" in error

@@ -17,11 +17,12 @@ from routilux_dist.flow.guards import Guard
 from routilux_dist.flow.handling import ErrorHandler, ErrorStrategy
 from routilux_dist.flow.routine import Phase, Routine
 from routilux_dist.plan.plan import GroupKind, Plan, PortKind
+from routilux_dist.settings import Settings
 from routilux_dist.wire.block import Block, Items, Rows
 from routilux_dist.wire.codec import PICKLE, Codec
 from routilux_dist.wire.failure import Failure, Letter
 from routilux_dist.wire.slices import JobNote, Receipt, Slice
-from routilux_workers import faults, guarding, keeping, stuck, trees
+from routilux_workers import faults, guarding, keeping, stuck, trees, watching
 from routilux_workers.activity import Activity
 from routilux_workers.errands import Errands
 from routilux_workers.outbox import Packer, Pile, numbers_of
@@ -30,6 +31,7 @@ from routilux_workers.stateful import Redo
 from routilux_workers.steps import Message, Step
 from routilux_workers.timing import Watchdog
 from routilux_workers.waiting import Loop
+from routilux_workers.watching import Watch
 from routilux_workers.wiring import Wiring
 
 #: Blocks that messages of unknown cost are cut into, at most: more would cost more to manage than they balance.
@@ -128,7 +130,11 @@ class Host:
         self.line = Line(self) if self.fifo else None
         #: Runs the messages of an async pool, and keeps those that take longer than a slice.
         self.errands = Errands(self) if self.group.is_async else None
+        #: Finds writes inside of attributes, if the environment asks for checks.
+        self.watch = Watch(self.routines) if Settings.from_env().validate else None
         self._open()
+        if self.watch is not None:
+            self.watch.begin()
 
     # ---- life ----------------------------------------------------------------------------------------------------
 
@@ -193,6 +199,8 @@ class Host:
                 self._run_all()
             for stateful in self.wiring.stateful:
                 stateful.careful = False
+            if self.watch is not None:
+                self._refuse_changes(self.watch)
             self.ship()
             self._look_at_state()
             if self.keeps:
@@ -232,6 +240,13 @@ class Host:
                     self.receipt.stop(job, faults.failure(found.error, job, name, "", self.codec, kind="invalid"))
                 if not found.job:  # it outlives the jobs
                     stateful.put_back_all(found.job)
+
+    def _refuse_changes(self, watch: Watch) -> None:
+        """End the jobs of a slice that changed what routines may only read; nobody knows which of them did."""
+        for routine_id, name in watch.changes():
+            for job in {block.job for _, block in self.slice.blocks}:
+                error = StateError(watching.rule(routine_id, name))
+                self.receipt.stop(job, faults.failure(error, job, routine_id, "", self.codec))
 
     def _keep(self) -> None:
         """Add what the slice changed to its receipt; a job whose state cannot be kept ends."""

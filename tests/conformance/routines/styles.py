@@ -328,3 +328,19 @@ class DottedEvent(rd.Routine):
     def setup(self) -> None:
         self.add_slot("input")
         self.add_event("out.put")
+
+
+class Collector(rd.Routine):
+    """Keeps what it saw in a list of its own, which no other process sees."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.items: list[int] = []
+
+    def setup(self) -> None:
+        self.add_slot("input")
+        self.add_event("output")
+
+    def logic(self, input: int) -> int:
+        self.items.append(input)
+        return input

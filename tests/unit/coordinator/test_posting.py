@@ -14,6 +14,9 @@ from tests.unit.coordinator.conftest import Batches, chain, summing
 Build = Callable[..., Bench]
 
 
+ENDED = "job 'j' has ended and takes no more messages; give another job_id, or none for a fresh one"
+
+
 def test_the_first_post_makes_the_job(bench: Build) -> None:
     one = bench()
     one.post("j", "a.input", 3, metadata={"user": 1}, correlation_id="c1")
@@ -62,7 +65,7 @@ def test_a_name_is_free_again_once_the_job_is_released(bench: Build, released: b
         one.ask("j", "release")
     one.post("j", "a.input")
     assert bool(one.slices) is released
-    assert [r.reason for r in one.of(Refuse)] == ([] if released else ["job 'j' has ended"])
+    assert [r.reason for r in one.of(Refuse)] == ([] if released else [ENDED])
 
 
 def test_adding_to_a_job_that_has_to_exist(bench: Build) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from routilux_dist.coordinator import views
 from routilux_dist.testing import Bench
-from tests.unit.coordinator.conftest import summing
+from tests.unit.coordinator.conftest import chain, summing
 
 Build = Callable[..., Bench]
 
@@ -62,3 +62,11 @@ def test_the_overview_names_jobs_lanes_and_costs(bench: Build) -> None:
     assert overview["jobs"] == {"done": "completed", "j": "running"}
     assert (overview["slices_in_flight"], overview["slices_committed"]) == (1, 1)
     assert overview["seconds_per_message"] == {"a.input": 0.5}
+
+
+def test_a_history_that_is_read_later_shows_nothing_too_old(bench: Build) -> None:
+    one = bench(chain(history_ttl_seconds=60.0))
+    one.post("j", "a.input", 1, last=False)
+    assert views.summary(one.machine, one.job("j"))["history"]
+    one.machine.now += 61.0
+    assert views.summary(one.machine, one.job("j"))["history"] == []

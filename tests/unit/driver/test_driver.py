@@ -89,3 +89,15 @@ def test_the_door_and_unwanted_slices_reach_the_body() -> None:
     stand.post()
     stand.driver.feed(ControlAsked("j", "cancel"))
     assert stand.body.of("abort") == [(1, False)]
+
+
+def test_timers_of_jobs_that_have_ended_are_forgotten() -> None:
+    stand = Stand(execution_timeout=3600.0)
+    for number in range(5000):
+        stand.post(f"j{number}", rows=1)
+        stand.driver.feed(ControlAsked(f"j{number}", "cancel"))
+    stand.post("last")
+    assert len(stand.driver._timers) < 2000
+    stand.clock.advance(3600.0)
+    stand.driver.due()
+    assert [report.status for (report,) in stand.body.of("tell") if getattr(report, "job", "") == "last"] == ["failed"]

@@ -12,6 +12,7 @@ from routilux_dist.client.job import Job
 from routilux_dist.client.mapping import map_flow
 from routilux_dist.client.runtime import BACKENDS, Runtime
 from routilux_dist.compiler.compile import prepare
+from routilux_dist.errors import ConfigurationError
 from routilux_dist.flow import checks, naming
 from routilux_dist.flow.functions import as_routine
 from routilux_dist.flow.model import FlowModel
@@ -201,6 +202,8 @@ def pipeline(*steps: Any, name: str = "pipeline", **options: Any) -> Flow:
     Raises:
         ConfigurationError: There is no step, or one cannot be a routine.
     """
+    if not steps:
+        raise ConfigurationError("rd.pipeline() has no steps; give functions or routines: rd.pipeline(clean, tokenize)")
     flow = Flow(name, **options)
     ids = []
     for step in steps:

@@ -101,15 +101,15 @@ class FlowWorker:
         port = self.port(routine, slot)
         block = self.block(port, [payload], None)
         packed = self._pack_metadata(metadata)
+        name = check_job_id(job_id)
         with self._lock:
-            job = self._jobs.get(job_id) if job_id is not None else None
+            job = self._jobs.get(name) or self._ended.get(name)
             known = job is not None
             if job is None:
-                job = Job(self, check_job_id(job_id), metadata)
-                self._jobs[job.job_id] = job
+                job = self._jobs[name] = Job(self, name, metadata)
         if known and job.done():
             raise StateError(
-                f"job {job.job_id!r} has ended ({job.status}): it takes no more messages; post without job_id="
+                f"job {name!r} has ended ({job.status}) and takes no more messages; give another job_id, or none for a fresh one"
             )
         self._send(
             job,

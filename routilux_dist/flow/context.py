@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextvars
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
 from routilux_dist.errors import StateError, ValidationError
@@ -91,7 +91,7 @@ class JobContext:
 
     def get_data(self, key: str, default: Any = None) -> Any:
         """Return job data: what was committed when the slice started, plus this slice's own writes."""
-        return self._activity.read(key, default)
+        return self._activity.read(_key(key), default)
 
     def set_data(self, key: str, value: Any) -> None:
         """Write job data; the last commit wins."""
@@ -109,6 +109,8 @@ class JobContext:
         Raises:
             ValidationError: The reducer is unknown, or the value does not fit it.
         """
+        if reducer == "union" and isinstance(value, Iterator):
+            value = list(value)  # looking at it would use it up
         self._activity.write(_key(key), check_reducer(key, reducer, value), value)
 
     def trace(self, text: str) -> None:
@@ -133,6 +135,13 @@ def check_reducer(key: str, reducer: str, value: Any) -> str:
         raise ValidationError(
             f"job data {key!r}: reducer {reducer!r} takes a number or str, got {type(value).__name__}"
         )
+    if reducer == "union":
+        try:
+            set(value)
+        except TypeError as exc:
+            raise ValidationError(
+                f"job data {key!r}: reducer 'union' takes an iterable of hashable items, such as [1, 2], got {value!r:.80}: {exc}"
+            ) from None
     return reducer
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from routilux_dist.errors import ConfigurationError
-from routilux_dist.flow import merging, naming
+from routilux_dist.flow import checks, merging, naming
 
 if TYPE_CHECKING:
     from routilux_dist.flow.routine import Routine
@@ -32,6 +32,7 @@ class Slot:
         self.name = naming.check("slot", name)
         self.handler = handler
         self.merge = merging.check(name, merge)
+        checks.refuse(f"slot {name!r}", [checks.flag("required", required)])
         self.required = required
 
     def __call__(self, handler: F) -> F:
@@ -48,6 +49,7 @@ class Event:
     __slots__ = ("name", "required", "routine")
 
     def __init__(self, routine: Routine, name: str, required: bool) -> None:
+        checks.refuse(f"event {name!r}", [checks.flag("required", required)])
         self.routine = routine
         self.name = naming.check("event", name)
         self.required = required

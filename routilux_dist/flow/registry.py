@@ -60,6 +60,7 @@ class FlowRegistry:
         Raises:
             ConfigurationError: There is none, or several and none was registered.
         """
+        checks.refuse("FlowRegistry.get", [checks.instance("name", name, str, example="a text such as 'words'")])
         if name in cls._pinned:
             return cls._pinned[name]
         found = [flow for flow in cls._live if flow.name == name]

@@ -186,8 +186,8 @@ class Routine(metaclass=RoutineMeta):
         """
         try:
             return self._declared.slots[name]
-        except KeyError:
-            hint = naming.did_you_mean(name, self._declared.slots, "slots")
+        except (KeyError, TypeError):
+            hint = naming.did_you_mean(str(name), self._declared.slots, "slots")
             raise ConfigurationError(f"routine {self._label!r} has no slot {name!r}; {hint}") from None
 
     def get_event(self, name: str) -> Event:
@@ -200,8 +200,8 @@ class Routine(metaclass=RoutineMeta):
             return Event(self, ERROR_EVENT, required=False)
         try:
             return self._declared.events[name]
-        except KeyError:
-            hint = naming.did_you_mean(name, self._declared.events, "events")
+        except (KeyError, TypeError):
+            hint = naming.did_you_mean(str(name), self._declared.events, "events")
             raise ConfigurationError(f"routine {self._label!r} has no event {name!r}; {hint}") from None
 
     @property

@@ -126,6 +126,12 @@ CALLS: dict[str, tuple[Callable[[], Any], str]] = {
     "tuning": (lambda: rd.Tuning(block_rows=0), "block_rows=0"),
     "tuning by text": (lambda: rd.Tuning(slice_seconds="1"), "slice_seconds='1'"),  # type: ignore[arg-type]
     "registered": (lambda: rd.FlowRegistry.register("words"), "flow='words'"),  # type: ignore[arg-type]
+    "required slot": (lambda: rd.Routine("r").add_slot("a", required="no"), "required='no'"),  # type: ignore[arg-type]
+    "required event": (lambda: rd.Routine("r").add_event("a", required=1), "required=1"),  # type: ignore[arg-type]
+    "slot of another kind": (lambda: rd.Routine("r").get_slot([]), "no slot []"),  # type: ignore[arg-type]
+    "event of another kind": (lambda: rd.Routine("r").get_event([]), "no event []"),  # type: ignore[arg-type]
+    "registered by number": (lambda: rd.FlowRegistry.get(5), "name=5"),  # type: ignore[arg-type]
+    "no steps": (lambda: rd.pipeline(), "has no steps"),
     "connected": (lambda: make_flow().connect(5, 6), "5 does not name an event"),  # type: ignore[arg-type]
     "piped": (lambda: make_flow().pipe(5, 6), "no routine 5"),  # type: ignore[arg-type]
     "default runtime": (lambda: make_flow().run(1, backend=["local"]), "backend=['local']"),  # type: ignore[arg-type]
@@ -143,6 +149,7 @@ POSTS: list[tuple[dict[str, Any], str]] = [
     ({"entry": "a.b.c"}, "'a.b.c' does not name a slot"),
     ({"job_id": 5}, "job_id 5 is not allowed"),
     ({"job_id": ""}, "job_id '' is not allowed"),
+    ({"job_id": []}, "job_id [] is not allowed"),
     ({"correlation_id": 5}, "correlation_id=5"),
 ]
 

@@ -32,7 +32,8 @@ def test_posts_to_a_known_job_do_not_close_it(desk: Desk) -> None:
     assert desk.worker.post("a", "input", 2, job_id="j") is first
     assert [event.last for event in desk.session.posted] == [False, False]
     desk.report("j")
-    assert desk.worker.post("a", "input", 3, job_id="j") is not first
+    with pytest.raises(StateError, match="has ended"):
+        desk.worker.post("a", "input", 3, job_id="j")
 
 
 @pytest.mark.parametrize("name", ["", "a b", "/etc", "-x", "x" * 200, 5])
@@ -199,3 +200,13 @@ def test_an_instance_that_is_held_is_not_given_up() -> None:
     assert desk.worker.give_up(lambda: freed.append("again"))
     assert not desk.worker.hold()
     assert freed == ["free"]
+
+
+def test_a_job_that_has_ended_takes_no_more_messages() -> None:
+    desk = Desk(summing())
+    job = desk.worker.post("a", "input", 1, job_id="nightly")
+    desk.report("nightly")
+    with pytest.raises(StateError, match=r"'nightly' has ended .completed.*give another job_id"):
+        desk.worker.post("a", "input", 2, job_id="nightly")
+    assert job.done()
+    assert len(desk.session.posted) == 1

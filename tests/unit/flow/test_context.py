@@ -106,3 +106,10 @@ def test_keys_of_job_data_are_text(activity: FakeActivity, key: Any) -> None:
 def test_there_is_no_job_outside_of_a_routine() -> None:
     with pytest.raises(StateError, match="inside a running routine only"):
         contextvars.Context().run(context.current_job)
+
+
+@pytest.mark.parametrize("value", [5, None, [[1]], [{}]])
+def test_a_union_takes_hashable_items(value: object) -> None:
+    with pytest.raises(ValidationError, match="takes an iterable of hashable items"):
+        context.check_reducer("k", "union", value)
+    assert context.check_reducer("k", "union", [1, "a"]) == "union"

@@ -289,10 +289,21 @@ class Journal:
 
     # ---- blobs ---------------------------------------------------------------------------------------------------
 
-    def put_blob(self, data: bytes) -> str:
-        """Store bytes durably, out of line; return the digest that a record can name them by."""
+    def put_blob(self, data: bytes, hold: bool = False) -> str:
+        """Store bytes durably, out of line; return the digest that a record can name them by.
+
+        The only method that any thread may call. With `hold` the blob stays until `release_blobs`, as often as it was put.
+        """
         self._check_open()
-        return self._blobs.put(data)
+        return self._blobs.put(data, hold)
+
+    def hold_blob(self, data: bytes) -> str:
+        """Store bytes durably and hold them."""
+        return self.put_blob(data, hold=True)
+
+    def release_blobs(self, digests: Iterable[str]) -> None:
+        """Blobs that were put and held are named by records or a snapshot now."""
+        self._blobs.release(digests)
 
     def get_blob(self, digest: str) -> bytes:
         """Return the bytes of a digest.
@@ -303,7 +314,10 @@ class Journal:
         return self._blobs.get(digest)
 
     def retain_blobs(self, digests: Iterable[str]) -> int:
-        """Delete all other blobs; return how many. What kept snapshots and the log since the oldest name has to be among them."""
+        """Delete all other blobs that are not held; return how many.
+
+        What kept snapshots and the log since the oldest of them name has to be among those that stay.
+        """
         self.sync()
         return self._blobs.retain(digests)
 

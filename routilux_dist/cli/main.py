@@ -6,10 +6,11 @@ from typing import Any
 
 import click
 
+from routilux_dist.cli import saved
+from routilux_dist.cli.options import ENTRY, OUTPUT, REPR, flow_argument, place_options
 from routilux_dist.cli.outcomes import CODES, Command, Exit
 
 GROUP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
-BACKENDS = click.Choice(["ray", "local"])
 
 
 @click.group(context_settings=GROUP)
@@ -23,39 +24,10 @@ def main() -> None:
       routilux-dist demo                              see it work
       routilux-dist explain flows.py:words            what would run where, and why
       routilux-dist run flows.py:words --input '"to be or not"'
+      routilux-dist submit flows.py:words --input '"to be"' --checkpoint ckpt/    a job that outlives its processes
 
     Results go to standard output; progress, warnings and errors to standard error.
     """
-
-
-def flow_argument(command: Any) -> Any:
-    """Add the argument FLOW."""
-    return click.argument("flow", metavar="FLOW")(command)
-
-
-def place_options(command: Any) -> Any:
-    """Add the options that say where a flow runs."""
-    for option in (
-        click.option("--quiet", is_flag=True, help="No progress and no warnings; errors only."),
-        click.option(
-            "--workers",
-            type=click.IntRange(min=1),
-            metavar="N",
-            help="How much runs at once  [default: all CPUs; local: 1]",
-        ),
-        click.option(
-            "--address", metavar="HOST:PORT", help="Ray cluster  [default: RAY_ADDRESS, a running one, or a new one]"
-        ),
-        click.option(
-            "--backend",
-            type=BACKENDS,
-            default="ray",
-            show_default=True,
-            help="local: in this process, without Ray.",
-        ),
-    ):
-        command = option(command)
-    return command
 
 
 RUN_HELP = f"""Run FLOW, and write its results as JSON.
@@ -92,10 +64,10 @@ as results are written. With --on-error collect a message that failed gives a li
 @click.option(
     "--read", "content", is_flag=True, help="With --files: the messages are what the files hold (UTF-8 text)."
 )
-@click.option("--entry", metavar="R.S", help="Routine (and slot) where messages enter.")
+@ENTRY
 @place_options
-@click.option("--output", default="-", metavar="FILE", help="Write results to a file; - is standard output.")
-@click.option("--repr", "use_repr", is_flag=True, help="Write what JSON cannot hold as Python shows it.")
+@OUTPUT
+@REPR
 @click.option(
     "--on-error",
     type=click.Choice(["raise", "skip", "collect"]),
@@ -188,6 +160,10 @@ def version() -> None:
     except metadata.PackageNotFoundError:
         ray = "not installed (only --backend local works)"
     click.echo(f"routilux_dist {routilux_dist.__version__}\nPython {platform.python_version()}\nRay {ray}")
+
+
+for _command in saved.COMMANDS:
+    main.add_command(_command)
 
 
 def _load(flow: str) -> Any:

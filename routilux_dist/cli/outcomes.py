@@ -5,8 +5,11 @@ from __future__ import annotations
 import contextlib
 import enum
 import os
+import signal
 import sys
+import threading
 import traceback
+from collections.abc import Iterator
 from typing import Any
 
 import click
@@ -23,6 +26,7 @@ class Exit(enum.IntEnum):
     PARTIAL = 3
     INTERRUPTED = 130
     PIPE_CLOSED = 141
+    TERMINATED = 143
 
 
 #: The exit codes as `--help` shows them.
@@ -33,7 +37,12 @@ Exit codes:
   2    the command, the flow or the input is wrong, or Ray cannot be reached
   3    some items failed (with --on-error skip or collect); the others are done
   130  interrupted (Ctrl-C)
-  141  the reader of standard output went away"""
+  141  the reader of standard output went away
+  143  terminated (SIGTERM)"""
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM came: the same as Ctrl-C, with another exit code."""
 
 
 class FlowImportError(ConfigurationError):
@@ -53,12 +62,37 @@ class Command(click.Command):
         """Run the command and exit."""
         debug = ctx.params.pop("debug")
         try:
-            code = super().invoke(ctx)
+            with _sigterm():
+                code = super().invoke(ctx)
         except (click.ClickException, click.exceptions.Exit):
             raise
         except (Exception, KeyboardInterrupt) as exc:
             code = ended_by(exc, debug=debug)
         ctx.exit(int(code or Exit.OK))
+
+
+@contextlib.contextmanager
+def _sigterm() -> Iterator[None]:
+    """Have SIGTERM end a command as Ctrl-C does."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.getsignal(signal.SIGTERM)
+    heed_sigterm()
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def heed_sigterm() -> None:
+    """Have SIGTERM raise `Terminated` in the main thread."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _terminate)
+
+
+def _terminate(number: int, frame: Any) -> None:
+    raise Terminated
 
 
 def ended_by(exc: BaseException, *, debug: bool) -> Exit:
@@ -69,8 +103,9 @@ def ended_by(exc: BaseException, *, debug: bool) -> Exit:
     if debug:
         tell("".join(traceback.format_exception(exc)).rstrip())
     if isinstance(exc, KeyboardInterrupt):
-        tell("interrupted")
-        return Exit.INTERRUPTED
+        terminated = isinstance(exc, Terminated)
+        tell("terminated" if terminated else "interrupted")
+        return Exit.TERMINATED if terminated else Exit.INTERRUPTED
     if isinstance(exc, FlowImportError) and exc.shown and not debug:
         tell(exc.shown)
     tell(f"error: {_message(exc)}")

@@ -71,12 +71,16 @@ def run(request: Request) -> Exit:
     return code
 
 
-def open_runtime(backend: str, address: str | None, workers: int | None, *, quiet: bool) -> Runtime:
+def open_runtime(
+    backend: str, address: str | None, workers: int | None, *, quiet: bool, namespace: str = "routilux"
+) -> Runtime:
     """Connect to where flows run."""
     from routilux_dist.client.runtime import Runtime
 
     options = {"logging_level": "ERROR"} if quiet and backend == "ray" else None  # Ray tells where it connects to
-    return Runtime(address, backend=backend, max_workers=workers, ray_options=options)
+    runtime = Runtime(address, backend=backend, max_workers=workers, ray_options=options, namespace=namespace)
+    outcomes.heed_sigterm()  # Ray has its own idea of it
+    return runtime
 
 
 def watched(job: Job, *, quiet: bool, timeout: float | None = None) -> dict[str, list[Any]]:

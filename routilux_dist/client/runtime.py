@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import logging
 import os
 import queue
 import threading
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from routilux_dist.cluster.connect import Cluster
 
 BACKENDS = ("ray", "local")
+#: Says at the end which saved jobs are left, and how to go on with them.
+_log = logging.getLogger("routilux_dist")
 
 
 class Runtime:
@@ -408,6 +411,17 @@ class Runtime:
             worker = self._workers[name] = self._worker(opening, routines, opener)
         return saving.holding(self, worker, worker.adopt(name))
 
+    def overviews(self) -> dict[str, dict[str, Any] | None]:
+        """Return what the running flows in the cluster's namespace are doing, whoever started them: name -> overview.
+
+        Saved jobs and flows begun with `exec` are there, under their names; None for one that does not answer. On the `local`
+        backend these are the flows of this runtime.
+        """
+        self._check_open()
+        if self._cluster is None:
+            return {worker.worker_id: worker.stats() for worker in self.workers() if worker.alive}
+        return self._cluster.overviews()
+
     def _worker(self, opening: Opening, routines: Mapping[str, Any], opener: Opener) -> FlowWorker:
         _reaper.start()
         forget = weakref.WeakMethod(self._forget)
@@ -426,6 +440,9 @@ class Runtime:
     def shutdown(self, wait: bool = False) -> None:
         """End all running flows, and the Ray that this runtime started. Ended jobs keep their results.
 
+        Saved jobs that are open are not cancelled: what is done is saved, and the logger `routilux_dist` warns of each and says
+        how to go on with it.
+
         Args:
             wait: Wait for open jobs first; else they are cancelled.
         """
@@ -433,13 +450,13 @@ class Runtime:
             if self._closed:
                 return
             self._closed = True
-        for worker in self.workers():
-            if wait:
-                worker.wait()
-            worker.close()
-        for worker in list(self._retiring):
-            if wait:
-                worker.wait()
+        instances = [*self.workers(), *self._retiring]
+        for worker in instances if wait else ():
+            worker.wait()
+        for worker in instances:  # before anything is closed: that may take a while, and be interrupted
+            for text in saving.left(worker):
+                _log.warning(text)
+        for worker in instances:
             worker.close()
         self._retiring.clear()
         self._workers.clear()

@@ -48,7 +48,8 @@ class FlowWorker:
         self.width = opening.workers
         self._codec = opening.codec
         self._max_payload = opening.tuning.max_payload_bytes
-        #: Where it is saved, or None.
+        #: How and where it is saved, or None.
+        self.durable = opening.durable
         self.checkpoint = None if opening.durable is None else opening.durable.checkpoint
         self.worker_id = opening.worker_id
         self.client_id = opening.client_id
@@ -129,8 +130,9 @@ class FlowWorker:
         """Send a message; a new job whose message could not be sent is none."""
         try:
             self.session.post(event)
-        except BaseException:
-            if new:
+        except BaseException as exc:
+            # An interrupt may come when the message is saved already.
+            if new and (isinstance(exc, Exception) or self.durable is None):
                 with self._lock:
                     self._jobs.pop(job.job_id, None)
             raise

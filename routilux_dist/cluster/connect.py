@@ -132,6 +132,18 @@ class Cluster:
         mine = [one["name"] for one in found if one["namespace"] == self.namespace]
         return sorted(n.removeprefix("routilux:") for n in mine if n.startswith("routilux:") and ":hub-" not in n)
 
+    def overviews(self) -> dict[str, dict[str, Any] | None]:
+        """Return what these running flows are doing; None for one that does not answer."""
+        asked: dict[str, Any] = {}
+        for name in self.names():
+            try:
+                found: Any = ray.get_actor(f"routilux:{name}", namespace=self.namespace)
+                asked[name] = found.ask.remote(name, "overview", "")
+            except ValueError:  # it has ended meanwhile
+                continue
+        ready, _ = ray.wait([*asked.values()], num_returns=len(asked), timeout=KNOCK_SECONDS) if asked else ([], [])
+        return {name: _answer(ref) if ref in ready else None for name, ref in asked.items()}
+
     def _own_hub(self, opening: Opening) -> Any:
         return self._named(opening, lambda name: hub.start(opening.plan.flow, name, self.namespace))
 
@@ -165,6 +177,14 @@ class Cluster:
             if _Shared.users == 0 and _Shared.ours and ray.is_initialized():
                 ray.shutdown()
                 _Shared.ours = False
+
+
+def _answer(ref: Any) -> dict[str, Any] | None:
+    try:
+        answer: dict[str, Any] | None = ray.get(ref)
+    except ray.exceptions.RayError:
+        return None
+    return answer
 
 
 def _init(address: str | None, max_workers: int | None, options: dict[str, Any]) -> None:

@@ -40,10 +40,11 @@ def _close(machine: Machine, job: Job, event: ControlAsked) -> None:
 
 
 def _adopt(machine: Machine, job: Job, event: ControlAsked) -> None:
-    """From now on a job's news are for another client; what has happened already is told at once."""
-    job.client = event.client
+    """From now on another client is told too how the job ends; if it has ended, at once."""
     if not job.alive:
-        machine.order(ending.report(machine, job))
+        machine.order(ending.report(machine, job, event.client))
+    elif event.client not in (job.client, *job.watchers):
+        job.watchers.append(event.client)
 
 
 def _pause(machine: Machine, job: Job, event: ControlAsked) -> None:

@@ -140,7 +140,8 @@ def _end(machine: Machine, job: Job, status: JobStatus) -> None:
         if lane.homed:
             lane.forget.append(job.id)
             lane.kept.pop(job.id, None)
-    machine.order(report(machine, job))
+    for client in (job.client, *job.watchers):
+        machine.order(report(machine, job, client))
     job.lanes = {}
     if not machine.keeps:  # the client holds the messages from here on
         job.outputs = []
@@ -149,10 +150,10 @@ def _end(machine: Machine, job: Job, status: JobStatus) -> None:
         machine.ended.popitem(last=False)
 
 
-def report(machine: Machine, job: Job) -> Report:
-    """Return what clients are told of a job that has ended."""
+def report(machine: Machine, job: Job, client: str) -> Report:
+    """Return what a client is told of a job that has ended."""
     return Report(
-        client=job.client,
+        client=client,
         job=job.id,
         status=str(job.status),
         outputs=tuple(job.outputs),

@@ -95,7 +95,8 @@ def restore(machine: Machine, job: Job, name: str, asked: bool = True) -> None:
         moves.move(job, JobStatus.CANCELLED)  # receipts that are out find it gone
     machine.ended.pop(job.id, None)
     again = machine.jobs[job.id] = _copy(checkpoint.job)
-    again.history, again.checkpoints, again.client = job.history, job.checkpoints, job.client
+    again.history, again.checkpoints = job.history, job.checkpoints
+    again.client, again.watchers = job.client, job.watchers
     again.generation = job.generation + 1
     again.rolled, again.rolled_at = job.rolled, job.rolled_at
     if not asked:

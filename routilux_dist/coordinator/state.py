@@ -150,6 +150,8 @@ class Job:
     paused_as: JobStatus | None = None
     outputs: list[Block] = field(default_factory=list)
     output_rows: int = 0
+    #: Clients that are told how it ends, besides the one that posted it.
+    watchers: list[str] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
     letters: list[Letter] = field(default_factory=list)
     failure: Failure | None = None

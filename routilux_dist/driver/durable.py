@@ -21,6 +21,7 @@ from routilux_dist.coordinator.commands import Abort, Advise, Command, Dispatch,
 from routilux_dist.coordinator.events import ControlAsked, Event, Restarted, TimerFired, TimerKey
 from routilux_dist.coordinator.machine import Machine
 from routilux_dist.driver import changes, records
+from routilux_dist.driver.collecting import Collector
 from routilux_dist.driver.driver import Body, Driver
 from routilux_dist.driver.ledger import Ledger, Written
 from routilux_dist.driver.session import Durable, Opening
@@ -202,7 +203,12 @@ class DurableDriver(Driver):
         self.trouble = ""
         self._snapshot_at = clock.monotonic()
         self._snapshot_seq = -1
-        self._ledger = Ledger(journal, checkpoint.durability, lambda written: later(lambda: self._written(written)))
+        self._ledger = Ledger(
+            journal,
+            checkpoint.durability,
+            lambda written: later(lambda: self._written(written)),
+            Collector(journal, checkpoint.keep),
+        )
 
     def begin(self) -> None:
         """Begin, or go on; to be called once the body can carry out commands. What goes on is told so, and dispatches at once."""
@@ -216,7 +222,7 @@ class DurableDriver(Driver):
     def feed(self, *events: Event) -> None:
         """Journal what happened, take it in, and carry out what the machine orders."""
         now = self.clock.monotonic()
-        seq = self._ledger.add(records.dumps([now, list(events)], self._journal.put_blob))
+        seq = self._ledger.add(records.dumps([now, list(events)], self._journal.hold_blob))
         for command in self.machine.handle(*events, now=now):
             if self._may(command):
                 self._do[type(command)](command)
@@ -256,6 +262,14 @@ class DurableDriver(Driver):
         while self._waiting and self._waiting[0][0] <= self.synced:
             self._waiting.popleft()[1]()
 
+    def ask(self, question: str, job_id: str = "") -> Any:
+        """See `Driver.ask`; a summary says what the store has."""
+        answer = super().ask(question, job_id)
+        if question == "summary" and answer is not None and self.trouble:
+            waits = f"the store takes nothing at present: {self.trouble}"
+            answer["waits_for"] = f"{waits}; {answer['waits_for']}" if answer["waits_for"] else waits
+        return answer
+
     # ---- snapshots -----------------------------------------------------------------------------------------------
 
     def next_due(self) -> float | None:
@@ -279,7 +293,7 @@ class DurableDriver(Driver):
         """Store the machine's picture."""
         timers = [(at, key) for at, _, key in sorted(self._timers)]
         data = as_snapshot(self._setting, picture.take(self.machine), timers)
-        self._ledger.snapshot(records.dumps(data, self._journal.put_blob))
+        self._ledger.snapshot(records.dumps(data, self._journal.hold_blob))
         self._snapshot_at, self._snapshot_seq = self.clock.monotonic(), self._ledger.seq
 
     def close(self) -> None:

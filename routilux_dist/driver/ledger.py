@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
+from routilux_dist.driver.collecting import Collector
 from routilux_dist.errors import FencedError, StoreError
 
 #: Seconds that records are gathered for one sync, by durability.
@@ -69,10 +70,13 @@ class Ledger:
         log: The journal; from now on only the ledger's thread touches it.
         durability: "sync", "group" or "async".
         told: Called after each step, from the ledger's thread.
+        collector: Deletes blobs that nothing names any more.
     """
 
-    def __init__(self, log: Log, durability: str, told: Callable[[Written], None]) -> None:
-        self._log, self._gather, self._told = log, GATHER[durability], told
+    def __init__(
+        self, log: Log, durability: str, told: Callable[[Written], None], collector: Collector | None = None
+    ) -> None:
+        self._log, self._gather, self._told, self._collector = log, GATHER[durability], told, collector
         #: Number of the last record that was handed over.
         self.seq = log.seq
         #: Bytes handed over since the last snapshot.
@@ -145,12 +149,24 @@ class Ledger:
 
     def _step(self) -> int:
         while self._queue and not self._queue[0].snapshot:
-            self._log.append(self._queue[0].data)
+            number = self._log.append(self._queue[0].data)
             with self._bell:
-                self._queue.popleft()
+                data = self._queue.popleft().data
+            if self._collector is not None:
+                self._collector.appended(number, data)
         seq = self._log.sync()
         if self._queue and self._queue[0].snapshot:
-            self._log.snapshot(self._queue[0].data)
+            number = self._log.snapshot(self._queue[0].data)
             with self._bell:
-                self._queue.popleft()
+                data = self._queue.popleft().data
+            self._collect(number, data)
         return seq
+
+    def _collect(self, number: int, data: bytes) -> None:
+        """Delete the blobs that nothing names any more, or some of them: the next snapshot tries again."""
+        if self._collector is None:
+            return
+        try:
+            self._collector.snapshot(number, data)
+        except StoreError:
+            pass

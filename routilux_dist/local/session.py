@@ -257,6 +257,9 @@ class LocalSession:
             self._abandon()
             if self._threads is not None:
                 self._threads.close()
+                if self._saved:  # what they were running is committed
+                    with self._lock:
+                        self._take_in()
             self._hosts.close()
             self._driver.close()
 

@@ -61,10 +61,10 @@ def test_the_commands_of_the_readme(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
     commands = re.findall(r"^    routilux-dist (.*?)(?:  +#.*)?$", page, re.MULTILINE)
-    assert len(commands) == 5
+    assert len(commands) == 6
     for command in commands:
         args = shlex.split(command.partition(" < ")[0])
-        if args[0] == "run" and "--help" not in args:
+        if args[0] in ("run", "submit") and "--help" not in args:
             args += ["--backend", "local"]
         result = CliRunner().invoke(main, args, input="to be\nor not\n")
         assert result.exit_code == 0, (command, result.stderr)

@@ -213,3 +213,14 @@ def test_state_that_is_spoilt_can_be_repaired(runtime: rd.Runtime) -> None:
     job = runtime.submit(guarded(repair=lambda state: {**state, "total": 1000}), 151)
     assert job.result(timeout=WAIT) == {"fold.output": [[1000, 151]]}
     assert "it was repaired" in "".join(text for *_, text in job.history)
+
+
+def test_what_runs_here_when_a_runtime_is_shut_down_is_committed(tmp_path: Path) -> None:
+    flow = rd.pipeline(rd.routine(saved.once), name="once")
+    file = tmp_path / "runs"
+    with rd.Runtime(backend="local", max_workers=2) as first:
+        first.submit(flow, str(file), job_id="once", checkpoint=str(tmp_path / "ckpt"))
+        eventually(file.exists, "it runs")
+    with rd.Runtime(backend="local") as second:
+        assert second.recover(str(tmp_path / "ckpt"), flow).result(timeout=WAIT) == {"once.output": ["done"]}
+    assert file.read_text() == "begun\n"

@@ -97,3 +97,10 @@ class Wild(Fold):
             if sign:
                 with open(sign, "w") as file:
                     file.write("here")
+
+
+def once(file: str) -> str:
+    with open(file, "a") as lines:
+        lines.write("begun\n")
+    time.sleep(1.5)
+    return "done"

@@ -6,7 +6,7 @@ import pytest
 
 from routilux_dist.checkpoint.blobs import Blobs
 from routilux_dist.checkpoint.memory import MemoryStore
-from routilux_dist.errors import CheckpointDamagedError, CheckpointError
+from routilux_dist.errors import CheckpointDamagedError, CheckpointError, StoreError
 
 
 def test_a_blob_comes_back_in_any_process() -> None:
@@ -53,3 +53,28 @@ def test_what_is_no_digest(digest: str) -> None:
         Blobs(MemoryStore(), "run").get(digest)
     with pytest.raises(CheckpointError, match="is no digest"):
         Blobs(MemoryStore(), "run").retain([digest])
+
+
+def test_what_is_held_stays_until_it_was_released_as_often() -> None:
+    blobs = Blobs(MemoryStore(), "run")
+    digest = blobs.put(b"one", hold=True)
+    assert blobs.put(b"one", hold=True) == digest
+    blobs.release([digest])
+    assert blobs.retain([]) == 0
+    blobs.release([digest])
+    assert blobs.retain([]) == 1
+
+
+def test_what_could_not_be_put_is_not_held() -> None:
+    store = MemoryStore()
+    blobs = Blobs(store, "run")
+
+    def full(operation: str, name: str) -> None:
+        raise OSError("full")
+
+    store.fault = full
+    with pytest.raises(StoreError, match="full"):
+        blobs.put(b"one", hold=True)
+    store.fault = None
+    blobs.put(b"one")
+    assert blobs.retain([]) == 1

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from routilux_dist.coordinator.commands import Refuse, Report
-from routilux_dist.coordinator.events import RetryAsked
+from routilux_dist.coordinator.events import ControlAsked, RetryAsked
 from routilux_dist.errors import InternalError
 from routilux_dist.testing import Bench
 from tests.unit.coordinator.conftest import chain, summing
@@ -138,3 +138,15 @@ def test_letters_out_of_range_and_without_messages_are_left(bench: Build) -> Non
     one.job("j").letters.append(letter.__class__(letter.failure, letter.block._replace(rows=0)))
     one.feed(RetryAsked("j", (1, 7)))
     assert len(one.job("j").letters) == 2
+
+
+def test_who_adopts_a_job_hears_of_its_end_and_so_does_who_posted_it(bench: Build) -> None:
+    one = bench()
+    one.post("j", "a.input")
+    for client in ("new", "newer", "new"):
+        one.feed(ControlAsked("j", "adopt", client=client))
+    posted_by = one.job("j").client
+    one.run_out()
+    assert [report.client for report in one.of(Report)] == [posted_by, "new", "newer"]
+    one.feed(ControlAsked("j", "adopt", client="late"))
+    assert one.of(Report)[-1].client == "late"

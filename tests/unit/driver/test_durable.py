@@ -239,3 +239,34 @@ def test_time_never_goes_back() -> None:
     assert steady.monotonic() == clock.wall() + 1000
     clock.advance(5)
     assert steady.wall() == clock.wall() + 1000
+
+
+def test_a_summary_says_what_the_store_has() -> None:
+    world = World()
+    driver = world.open()
+    driver.feed(posted(last=False))
+    assert "store" not in driver.ask("summary", "j")["waits_for"]
+    driver._written(Written(0, trouble="the disk is full"))
+    waits = driver.ask("summary", "j")["waits_for"]
+    assert waits.startswith("the store takes nothing at present: the disk is full; running for")
+    assert driver.ask("summary", "unknown") is None
+    assert "waits_for" not in driver.ask("overview")
+    world.settle(driver)
+    assert "store" not in driver.ask("summary", "j")["waits_for"]
+
+
+def test_blobs_that_nothing_names_any_more_are_deleted() -> None:
+    world = World()
+    driver = world.open()
+    data = codec.typed().pack([b"x" * records.BLOB_BYTES], None)
+    block = Block("j", bench().port("a.input"), 0, 1, 3, 1, 0, True, "", data)
+    driver.feed(Posted(job="j", blocks=(block,), last=True, client="c"))
+    blobs = lambda: [name for name in world.store.files if "/blobs/" in name]  # noqa: E731
+    driver.when_durable(lambda: None)
+    assert len(blobs()) == 1
+    while world.slices:
+        driver.feed(receipt(world.slices.pop()))
+    for _ in range(world.checkpoint.keep):
+        driver.snapshot()
+    world.settle(driver)
+    assert blobs() == []

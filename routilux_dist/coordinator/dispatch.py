@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING
 
-from routilux_dist.coordinator import ending, lanes, moves, posting
+from routilux_dist.coordinator import ending, lanes, moves, posting, pressure
 from routilux_dist.coordinator.commands import Dispatch, SetTimer
 from routilux_dist.coordinator.state import Carried, Flight, Job, Lane, Queued
 from routilux_dist.ids import JobStatus
@@ -32,12 +32,14 @@ MIN_SECONDS = 0.002
 
 def settle(machine: Machine) -> None:
     """Dispatch whatever can be dispatched now."""
+    machine.held = pressure.held(machine)
     # Stateful lanes first: what waits there is started work.
     for lane in machine.lanes.values():
         if lane.group.is_async:
             _serve_hosts(machine, lane)
         elif lane.order and lane.group.kind is not GroupKind.TASKS:
             _serve(machine, lane)
+    machine.held = pressure.held(machine) if machine.held else machine.held  # some may have caught up
     for lane in machine.lanes.values():
         if lane.order and lane.group.kind is GroupKind.TASKS:
             _serve(machine, lane)
@@ -57,7 +59,7 @@ def _must_rest(machine: Machine, lane: Lane) -> bool:
 def _serve(machine: Machine, lane: Lane) -> None:
     if lane.rest_until and _must_rest(machine, lane):
         return
-    while lane.order and _has_room(machine, lane):
+    while lanes.ready(lane, machine.held) and _has_room(machine, lane):
         blocks = _assemble(machine, lane)
         _send(machine, lane, blocks)
 
@@ -68,7 +70,7 @@ def _serve_hosts(machine: Machine, lane: Lane) -> None:
         if host in lane.out:
             continue
         carried = lane.carried.pop(host, None)
-        if carried is None and not lane.order:
+        if carried is None and not lanes.ready(lane, machine.held):
             continue
         carried = carried if carried is not None else Carried()
         room = lane.group.max_concurrency - len(carried.known) - len(carried.told)
@@ -79,15 +81,15 @@ def _fill(machine: Machine, lane: Lane, room: int) -> list[Queued]:
     """Take what fills the room of an async host, and what can follow within a slice."""
     taken: list[Queued] = []
     rows, seconds, nbytes = 0, 0.0, 0
-    while lane.order and len(taken) < MAX_BLOCKS and nbytes < MAX_BYTES:
-        number, block = lanes.peek(lane)
+    while lanes.ready(lane, machine.held) and len(taken) < MAX_BLOCKS and nbytes < MAX_BYTES:
+        number, block = lanes.peek(lane, machine.held)
         suspect = number in machine.crashes  # runs alone, so that it takes nobody along
         if suspect and (taken or room < lane.group.max_concurrency):
             break
         known = _block_seconds(machine, block)
         if rows >= room and (not room or known is None or seconds + known > machine.tuning.slice_seconds):
             break
-        taken.append(lanes.take(lane))
+        taken.append(lanes.take(lane, held=machine.held))
         if suspect:
             break
         rows += block.rows
@@ -144,14 +146,14 @@ def _assemble(machine: Machine, lane: Lane) -> list[Queued]:
     target = _target(machine, lane)
     taken: list[Queued] = []
     seconds, nbytes = 0.0, 0
-    while lane.order and len(taken) < MAX_BLOCKS:
-        number, block = lanes.peek(lane)
+    while lanes.ready(lane, machine.held) and len(taken) < MAX_BLOCKS:
+        number, block = lanes.peek(lane, machine.held)
         known = _block_seconds(machine, block)
         suspect = number in machine.crashes  # runs alone, so that it takes nobody along
         full = nbytes + block.nbytes > MAX_BYTES or known is None or seconds + known > target
         if taken and (full or suspect):
             break
-        taken.append(lanes.take(lane))
+        taken.append(lanes.take(lane, held=machine.held))
         if suspect:
             break
         nbytes += block.nbytes

@@ -84,6 +84,30 @@ def served(machine: Machine) -> list[str]:
     return faults
 
 
+def backlog(machine: Machine) -> list[str]:
+    """The backlog of a lane is what has begun and waits, of the jobs that it serves."""
+    faults = []
+    for lane in machine.lanes.values():
+        seen: dict[int, tuple[int, int]] = {}
+        for job in lane.order:
+            for _, block in lane.queues[job].inner:
+                if block.rows:
+                    blocks, nbytes = seen.get(block.port, (0, 0))
+                    seen[block.port] = blocks + 1, nbytes + block.nbytes
+        totals = sum(blocks for blocks, _ in seen.values()), sum(nbytes for _, nbytes in seen.values())
+        if (lane.backlog, lane.backlog_blocks, lane.backlog_bytes) != (seen, *totals):
+            faults.append(f"lane {lane.group.name}/{lane.partition}: backlog {lane.backlog} != {seen}")
+    return faults
+
+
+def flowing(machine: Machine) -> list[str]:
+    """Whoever holds others up has work that is not held up itself."""
+    if not machine.held:
+        return []
+    late = [lane for lane in machine.lanes.values() if any(port not in machine.held for port in lane.backlog)]
+    return [] if late or machine.flights else ["all that waits is held up"]
+
+
 def ended(machine: Machine) -> list[str]:
     """An ended job holds nothing; a living one is among the living."""
     faults = [f"job {j.id} has ended and holds {j.blocks} blocks" for j in machine.ended.values() if j.blocks]
@@ -112,4 +136,4 @@ def kept(machine: Machine) -> list[str]:
     ]
 
 
-RULES = (conserve, one_place, counted, served, ended, door, kept)
+RULES = (conserve, one_place, counted, served, backlog, flowing, ended, door, kept)

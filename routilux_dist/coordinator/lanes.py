@@ -1,10 +1,20 @@
-"""Queues of blocks: putting, taking, moving out of the way."""
+"""Queues of blocks: putting, taking, moving out of the way.
+
+`held` are ports whose messages wait for now, see `pressure`; control blocks never do.
+"""
 
 from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 
 from routilux_dist.coordinator.state import Job, JobQueue, Lane, Queued
 from routilux_dist.ids import JobStatus
 from routilux_dist.plan.plan import GroupKind
+from routilux_dist.wire.block import Block
+
+NOTHING: frozenset[int] = frozenset()
 
 
 def put(lane: Lane, job: Job, queued: Queued, front: bool = False) -> None:
@@ -13,9 +23,12 @@ def put(lane: Lane, job: Job, queued: Queued, front: bool = False) -> None:
     if queue is None:
         queue = lane.queues[job.id] = JobQueue()
         job.lanes[lane.group.index, lane.partition] = None
-    if not queue and job.status is not JobStatus.PAUSED and job.id not in lane.held:
+    served = job.status is not JobStatus.PAUSED and job.id not in lane.held
+    if not queue and served:
         lane.order.append(job.id)
     block = queued.block
+    if served:
+        _count(lane, block, 1)
     if lane.group.kind is GroupKind.SOLO and block.rows and not block.entry and job.id in lane.order:
         # Jobs take turns between two messages from outside, not in the midst of what follows from one.
         lane.order.remove(job.id)
@@ -25,17 +38,36 @@ def put(lane: Lane, job: Job, queued: Queued, front: bool = False) -> None:
     lane.rows[block.port] = lane.rows.get(block.port, 0) + block.rows
 
 
-def peek(lane: Lane) -> Queued:
-    """Return the block that `take` would return."""
+def ready(lane: Lane, held: AbstractSet[int] = NOTHING) -> bool:
+    """Whether there is a block to take; if so, the first job in turn has one."""
+    if not held:
+        return bool(lane.order)
+    for _ in range(len(lane.order)):
+        if _next(lane.queues[lane.order[0]], held) is not None:
+            return True
+        lane.order.rotate(-1)
+    return False
+
+
+def peek(lane: Lane, held: AbstractSet[int] = NOTHING) -> Queued:
+    """Return the block that `take` would return; for a lane that is `ready`."""
     queue = lane.queues[lane.order[0]]
+    if held and (found := _next(queue, held)) is not None:
+        return found[0][found[1]]
     return queue.inner[0] if queue.inner else queue.entry[0]
 
 
-def take(lane: Lane, rotate: bool = True) -> Queued:
+def take(lane: Lane, rotate: bool = True, held: AbstractSet[int] = NOTHING) -> Queued:
     """Take the next block: started work before new work, jobs in turn if `rotate`."""
     job = lane.order[0]
     queue = lane.queues[job]
-    queued = queue.inner.popleft() if queue.inner else queue.entry.popleft()
+    if held and (found := _next(queue, held)) is not None:
+        side, place = found
+        queued = side[place]
+        del side[place]
+    else:
+        queued = queue.inner.popleft() if queue.inner else queue.entry.popleft()
+    _count(lane, queued.block, -1)
     lane.rows[queued.block.port] -= queued.block.rows
     if not queue:
         lane.order.popleft()
@@ -43,6 +75,35 @@ def take(lane: Lane, rotate: bool = True) -> Queued:
     elif rotate:
         lane.order.rotate(-1)
     return queued
+
+
+def _next(queue: JobQueue, held: AbstractSet[int]) -> tuple[deque[Queued], int] | None:
+    """Return where a job's next block is that is not held, or None."""
+    for side in (queue.inner, queue.entry):
+        for place, queued in enumerate(side):
+            if queued.block.port not in held or not queued.block.rows:
+                return side, place
+    return None
+
+
+def _count(lane: Lane, block: Block, sign: int) -> None:
+    """Keep the backlog of a lane: what has begun and waits, of jobs that are served."""
+    if block.entry or not block.rows:
+        return
+    blocks, nbytes = lane.backlog.get(block.port, (0, 0))
+    blocks, nbytes = blocks + sign, nbytes + sign * block.nbytes
+    lane.backlog_blocks += sign
+    lane.backlog_bytes += sign * block.nbytes
+    if blocks:
+        lane.backlog[block.port] = blocks, nbytes
+    else:
+        del lane.backlog[block.port]
+
+
+def count_all(lane: Lane, queue: Iterable[Queued], sign: int = 1) -> None:
+    """Add a job's waiting blocks to the backlog, or take them out of it."""
+    for queued in queue:
+        _count(lane, queued.block, sign)
 
 
 def drop(lane: Lane, job: str) -> list[Queued]:
@@ -53,6 +114,7 @@ def drop(lane: Lane, job: str) -> list[Queued]:
     lane.held.pop(job, None)
     if job in lane.order:  # a paused job is not
         lane.order.remove(job)
+        count_all(lane, queue.inner, -1)
     dropped = [*queue.inner, *queue.entry]
     for queued in dropped:
         lane.rows[queued.block.port] -= queued.block.rows
@@ -63,12 +125,14 @@ def park(lane: Lane, job: str) -> None:
     """Keep a job's blocks, but do not serve them."""
     if job in lane.queues and job in lane.order:
         lane.order.remove(job)
+        count_all(lane, lane.queues[job].inner, -1)
 
 
 def unpark(lane: Lane, job: str) -> None:
     """Serve a parked job again."""
     if job in lane.queues and job not in lane.order and job not in lane.held:
         lane.order.append(job)
+        count_all(lane, lane.queues[job].inner)
 
 
 def hold(lane: Lane, job: Job, number: int) -> None:

@@ -10,6 +10,7 @@ import dataclasses
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
+from routilux_dist.coordinator import lanes
 from routilux_dist.coordinator.state import Checkpoint, Cost, Entry, Flight, Job, JobQueue, Lane, Queued, RoutineCounts
 from routilux_dist.ids import JobStatus
 from routilux_dist.wire.block import Block
@@ -176,6 +177,8 @@ def _restore_lane(machine: Machine, given: dict[str, Any]) -> None:
             machine.door_blocks += 1
             machine.door_bytes += block.nbytes
     lane.order.extend(given["order"])
+    for job in lane.order:
+        lanes.count_all(lane, lane.queues[job].inner)
     lane.rows, lane.held = dict(given["rows"]), dict(given["held"])
     lane.rest_until, lane.cold = given["rest_until"], given["cold"]
     lane.kept = {job: _as_pieces(pieces) for job, pieces in given["kept"].items()}

@@ -65,6 +65,10 @@ class Lane:
     held: dict[str, int] = field(default_factory=dict)
     #: Messages waiting by port, for estimating work.
     rows: dict[int, int] = field(default_factory=dict)
+    #: Inner messages waiting of jobs that are served: (blocks, bytes) by port, and together.
+    backlog: dict[int, tuple[int, int]] = field(default_factory=dict)
+    backlog_blocks: int = 0
+    backlog_bytes: int = 0
     flying: int = 0
     #: Async pools: hosts that have a slice, and what those that have landed one go on with.
     out: set[int] = field(default_factory=set)

@@ -114,6 +114,12 @@ def describe(machine: Machine, job: Job) -> str:
                 rows[path] = rows.get(path, 0) + queued.block.rows
             listed = ", ".join(f"{n} at {path}" for path, n in rows.items())
             parts.append(f"messages wait for a worker of {lane.group.name}: {listed}")
+    waiting = {
+        p for place in job.lanes for p in machine.lanes[place].rows if machine.lanes[place].rows[p]
+    } & machine.held
+    if waiting:
+        paths = ", ".join(sorted(machine.plan.ports[port].path for port in waiting))
+        parts.append(f"{paths}: held up until what comes behind has caught up")
     flying = [f for f in machine.flights.values() if any(b.job == job.id for b in f.blocks.values())]
     for flight in flying[:5]:
         ports = sorted({machine.plan.ports[b.port].path for b in flight.blocks.values() if b.job == job.id})

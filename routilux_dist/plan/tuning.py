@@ -18,8 +18,9 @@ class Tuning:
         max_payload_bytes: A larger message is refused where it would leave its process: at the post, or as an error of whoever
             emitted it. What stays in a process is not measured: on the local backend nothing is, unless the job is saved.
         inline_bytes: Larger blocks travel through the object store instead of inside a call.
-        max_pending_bytes: Bytes of entry messages that may wait in a running flow before a producer has to.
-        max_pending_blocks: Blocks of entry messages that may wait, likewise.
+        max_pending_bytes: Bytes of entry messages that may wait in a running flow before a producer has to; and of inner messages
+            that may wait for a routine before the routines that lead to it have to.
+        max_pending_blocks: Blocks of messages that may wait, likewise.
     """
 
     slice_seconds: float = 0.08

@@ -70,6 +70,15 @@ def miscount_the_door(machine: Machine) -> None:
     machine.door_blocks += 1
 
 
+def miscount_the_backlog(machine: Machine) -> None:
+    machine.lanes[0, 0].backlog_blocks += 1
+
+
+def hold_everybody_up(machine: Machine) -> None:
+    machine.held = frozenset(range(len(machine.plan.ports)))
+    machine.flights.clear()
+
+
 def keep_state_of_nobody(machine: Machine) -> None:
     machine.lanes[0, 0].kept["nobody"] = {}
 
@@ -88,6 +97,8 @@ def keep_state_of_nobody(machine: Machine) -> None:
         (keep_a_dead_job, "ended"),
         (hold_blocks_after_the_end, "ended"),
         (miscount_the_door, "door"),
+        (miscount_the_backlog, "backlog"),
+        (hold_everybody_up, "flowing"),
         (keep_state_of_nobody, "kept"),
     ],
 )
@@ -103,6 +114,8 @@ def test_every_rule_is_tried_here() -> None:
         "one_place",
         "counted",
         "served",
+        "backlog",
+        "flowing",
         "ended",
         "door",
         "kept",

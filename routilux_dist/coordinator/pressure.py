@@ -1,0 +1,85 @@
+"""Backpressure inside a flow: what may not begin for now, because those it leads to are far behind.
+
+A *late* routine has more messages waiting than its lane's share of what may wait. Everything that leads to it, and that it does
+not lead back to, waits until it has caught up. Of several late routines the last one along the flow is held up by nobody, has
+work and gets a slice: something always runs, and in the end nothing is late. Within a cycle nobody waits for anybody: there,
+`max_messages` is the bound.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from routilux_dist.coordinator.state import Lane
+from routilux_dist.plan.plan import GroupKind, Plan, PortKind
+
+if TYPE_CHECKING:
+    from routilux_dist.coordinator.machine import Machine
+
+NOTHING: frozenset[int] = frozenset()
+
+
+def held(machine: Machine) -> frozenset[int]:
+    """Return the ports whose messages should wait."""
+    ports = NOTHING
+    for lane in machine.lanes.values():
+        if lane.backlog:
+            for routine in _late(machine, lane):
+                ports |= _before(machine, routine)
+    return ports
+
+
+def _late(machine: Machine, lane: Lane) -> set[str]:
+    """Return the routines of a lane that are far behind."""
+    if lane.group.kind is GroupKind.SOLO:
+        return set()  # the whole flow in one line: what has begun comes first anyway
+    tuning = machine.tuning
+    homes = machine.partitions.get(lane.group.index, 1)
+    most_blocks, most_bytes = tuning.max_pending_blocks / homes, tuning.max_pending_bytes / homes
+    if lane.backlog_blocks < most_blocks and lane.backlog_bytes < most_bytes:
+        return set()
+    # If together they are too many, one of them at least has more than its part.
+    ports = len(lane.backlog)
+    return {
+        machine.plan.ports[port].routine
+        for port, (blocks, nbytes) in lane.backlog.items()
+        if blocks * ports >= most_blocks or nbytes * ports >= most_bytes
+    }
+
+
+def _before(machine: Machine, routine: str) -> frozenset[int]:
+    found = machine.before.get(routine)
+    if found is None:
+        found = machine.before[routine] = before(machine.plan, routine)
+    return found
+
+
+def before(plan: Plan, routine: str) -> frozenset[int]:
+    """Return the ports of all routines that lead to a routine and to which it does not lead."""
+    targets = {
+        one.id: {
+            plan.ports[port].routine
+            for ports in one.events.values()
+            for port in ports
+            if plan.ports[port].kind is PortKind.SLOT
+        }
+        for one in plan.routines.values()
+    }
+    sources: dict[str, set[str]] = {name: set() for name in targets}
+    for source, names in targets.items():
+        for name in names:
+            sources[name].add(source)
+    ahead = _reached(sources, routine) - _reached(targets, routine) - {routine}
+    return frozenset(
+        port.index for port in plan.ports if port.routine in ahead and port.kind in (PortKind.SLOT, PortKind.LOGIC)
+    )
+
+
+def _reached(links: dict[str, set[str]], start: str) -> set[str]:
+    found: set[str] = set()
+    rest = [start]
+    while rest:
+        for name in links[rest.pop()] - found:
+            found.add(name)
+            rest.append(name)
+    return found

@@ -129,6 +129,18 @@ def resources_exist(view: View) -> Iterator[str]:
                 )
 
 
+def limits_can_be_kept(view: View) -> Iterator[str]:
+    """Messages that a routine with a rate limit gets pass the coordinator, which counts them."""
+    for facts in view.facts:
+        if facts.options.rate_limit is None:
+            continue
+        what = f"routine {facts.id!r}: rate_limit={facts.options.rate_limit:g}"
+        if view.flow.execution_mode is ExecutionMode.SEQUENTIAL:
+            yield f"{what}: flow {view.flow.name!r} is sequential, where nothing keeps a pace; use 'distributed'"
+        if any(c.source == facts.id == c.target for c in view.flow.connections):
+            yield f"{what}: it is connected to itself, which needs no coordinator; put a routine in between"
+
+
 # ---- advice --------------------------------------------------------------------------------------------------------
 
 
@@ -167,7 +179,7 @@ def one_place_suits_all(view: View) -> Iterator[str]:
 
 RULES: tuple[Rule, ...] = (
     *(not_empty, one_entry, has_slots, somebody_listens, functions_fit),
-    *(required_events, feeding.joins_are_fed, feeding.joins_get_ready, resources_exist),
+    *(required_events, feeding.joins_are_fed, feeding.joins_get_ready, resources_exist, limits_can_be_kept),
 )
 ADVICE: tuple[Rule, ...] = (
     *(feeding.everything_is_reached, feeding.slots_are_fed, feeding.nobody_waits_in_vain),

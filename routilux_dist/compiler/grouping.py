@@ -14,8 +14,11 @@ from routilux_dist.compiler.facts import Facts
 from routilux_dist.flow.model import ExecutionMode
 from routilux_dist.plan.plan import GroupKind, GroupPlan, Needs
 
-#: (kind, needs, size, max_concurrency, is_async): routines with an equal place share a group.
-Place = tuple[GroupKind, Needs, int, int, bool]
+#: Activations that an async process awaits at once, if nobody says otherwise.
+AWAITED = 100
+
+#: (kind, needs, size, max_concurrency, is_async, routine bounded by itself or ""): with an equal place they share a group.
+Place = tuple[GroupKind, Needs, int, int, bool, str]
 
 
 def needs_of(facts: Facts) -> Needs:
@@ -41,16 +44,32 @@ def needs_of(facts: Facts) -> Needs:
 def place_of(facts: Facts) -> tuple[Place, tuple[str, ...]]:
     """Return where a routine belongs, and why."""
     needs, options = needs_of(facts), facts.options
+    awaited = options.max_concurrency or AWAITED
+    own, bounds = (facts.id if _bounds(facts) else ""), _bounds(facts)
     if facts.stateful:
-        return (GroupKind.SHARDS, needs, 0, options.max_concurrency if facts.is_async else 1, False), facts.stateful
+        return (GroupKind.SHARDS, needs, 0, awaited if facts.is_async else 1, False, own), (*facts.stateful, *bounds)
     if facts.is_async:
         # One process awaits many activations: that is what bounds them.
-        return (GroupKind.ACTORS, needs, options.actors or 1, options.max_concurrency, True), ("it is async",)
+        return (GroupKind.ACTORS, needs, options.actors or 1, awaited, True, own), ("it is async", *bounds)
     if options.actors is not None:
-        return (GroupKind.ACTORS, needs, options.actors, 1, False), (f"it asks for {options.actors} actors",)
+        return (GroupKind.ACTORS, needs, options.actors, 1, False, own), (
+            f"it asks for {options.actors} actors",
+            *bounds,
+        )
     if facts.has_open:
-        return (GroupKind.ACTORS, needs, 0, 1, False), ("it has open()",)
-    return (GroupKind.TASKS, needs, 0, 1, False), ()
+        return (GroupKind.ACTORS, needs, 0, 1, False, own), ("it has open()", *bounds)
+    return (GroupKind.TASKS, needs, 0, 1, False, own), bounds
+
+
+def _bounds(facts: Facts) -> tuple[str, ...]:
+    """Return what bounds a routine by itself, so that it needs a group of its own."""
+    options = facts.options
+    bounds = []
+    if options.rate_limit is not None:
+        bounds.append(f"its rate_limit is {options.rate_limit:g}/s")
+    if options.max_concurrency is not None and not facts.is_async:
+        bounds.append(f"its max_concurrency is {options.max_concurrency}")
+    return tuple(bounds)
 
 
 def why_apart(source: Facts, target: Facts, a: Place, b: Place) -> str:
@@ -67,6 +86,9 @@ def why_apart(source: Facts, target: Facts, a: Place, b: Place) -> str:
         return f"{source.id if source.is_async else target.id} is async, the other is not"
     if a[1] != b[1]:
         return f"they need different resources ({a[1]} and {b[1]})"
+    for one, place in ((source, a), (target, b)):
+        if place[-1]:
+            return f"{one.id} is bounded by itself ({'; '.join(_bounds(one))})"
     return "they are kept in different kinds of processes"
 
 
@@ -104,7 +126,8 @@ def group(draft: Draft) -> Draft:
         members.setdefault(key_of(places[routine_id]), []).append(routine_id)
     groups, placed = [], {}
     for index, ids in enumerate(members.values()):
-        kind, needs, size, concurrency, is_async = places[ids[0]]
+        kind, needs, size, concurrency, is_async, _ = places[ids[0]]
+        options = draft.facts[ids[0]].options  # of all of them, or of the only one
         worker_scope = kind is GroupKind.SHARDS and all(
             draft.facts[r].scope == "worker" and not draft.facts[r].keyed for r in ids
         )
@@ -115,10 +138,13 @@ def group(draft: Draft) -> Draft:
                 kind=kind,
                 routines=tuple(ids),
                 needs=needs,
-                partitions=(1 if worker_scope else 0) if kind is GroupKind.SHARDS else 1,
+                # One home can keep a pace; several would have to share it.
+                partitions=0 if kind is GroupKind.SHARDS and not (worker_scope or options.rate_limit) else 1,
                 size=size,
                 max_concurrency=concurrency,
                 is_async=is_async,
+                at_once=(options.max_concurrency or 0) if not draft.facts[ids[0]].is_async else 0,
+                rate_limit=options.rate_limit or 0.0,
             )
         )
         placed.update(dict.fromkeys(ids, index))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING
 
-from routilux_dist.coordinator import dispatch, ending, guarding, lanes, posting
+from routilux_dist.coordinator import dispatch, ending, guarding, lanes, posting, rates
 from routilux_dist.coordinator.commands import Deliver, SetTimer
 from routilux_dist.coordinator.events import SliceFinished
 from routilux_dist.coordinator.state import Carried, Flight, Job, Lane, Queued, RoutineCounts
@@ -48,6 +48,8 @@ def finished(machine: Machine, event: SliceFinished) -> None:
             end = guarding.violated if failure.kind == "invalid" else ending.fail
             end(machine, jobs.pop(job_id), failure)
     _messages(machine, jobs, receipt, flight.lane)
+    if flight.lane.group.rate_limit:
+        rates.begin(machine, flight.lane, -_not_begun(machine, flight, receipt))
     if receipt.running or receipt.carried:
         _carry_on(machine, flight, jobs, receipt)
     for job in jobs.values():
@@ -77,6 +79,12 @@ def land(
         job.blocks -= 1
         job.flying -= block.rows
     return jobs
+
+
+def _not_begun(machine: Machine, flight: Flight, receipt: Receipt) -> int:
+    """Return how many messages a slice gives back; what has a rate limit sends nothing to itself."""
+    rows = sum(flight.blocks[number].rows for number in receipt.untouched)
+    return rows + sum(b.rows for b in receipt.blocks if machine.lane(b.port, b.partition) is flight.lane)
 
 
 def _carry_on(machine: Machine, flight: Flight, jobs: dict[str, Job], receipt: Receipt) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING
 
-from routilux_dist.coordinator import ending, lanes, moves, posting, pressure
+from routilux_dist.coordinator import commit, ending, lanes, moves, posting, pressure, rates
 from routilux_dist.coordinator.commands import Dispatch, SetTimer
 from routilux_dist.coordinator.state import Carried, Flight, Job, Lane, Queued
 from routilux_dist.ids import JobStatus
 from routilux_dist.plan.plan import GroupKind
-from routilux_dist.wire.block import Block
+from routilux_dist.wire.block import Block, split
 from routilux_dist.wire.slices import JobNote, Kept, Slice
 
 if TYPE_CHECKING:
@@ -60,7 +60,10 @@ def _serve(machine: Machine, lane: Lane) -> None:
     if lane.rest_until and _must_rest(machine, lane):
         return
     while lanes.ready(lane, machine.held) and _has_room(machine, lane):
-        blocks = _assemble(machine, lane)
+        most = rates.allowance(machine, lane)
+        if not most:
+            return
+        blocks = _assemble(machine, lane, most)
         _send(machine, lane, blocks)
 
 
@@ -72,16 +75,19 @@ def _serve_hosts(machine: Machine, lane: Lane) -> None:
         carried = lane.carried.pop(host, None)
         if carried is None and not lanes.ready(lane, machine.held):
             continue
+        most = rates.allowance(machine, lane) if lanes.ready(lane, machine.held) else 0
+        if carried is None and not most:
+            return
         carried = carried if carried is not None else Carried()
         room = lane.group.max_concurrency - len(carried.known) - len(carried.told)
-        _send(machine, lane, _fill(machine, lane, room), host, carried)
+        _send(machine, lane, _fill(machine, lane, room, most), host, carried)
 
 
-def _fill(machine: Machine, lane: Lane, room: int) -> list[Queued]:
+def _fill(machine: Machine, lane: Lane, room: int, most: int) -> list[Queued]:
     """Take what fills the room of an async host, and what can follow within a slice."""
     taken: list[Queued] = []
     rows, seconds, nbytes = 0, 0.0, 0
-    while lanes.ready(lane, machine.held) and len(taken) < MAX_BLOCKS and nbytes < MAX_BYTES:
+    while lanes.ready(lane, machine.held) and len(taken) < MAX_BLOCKS and nbytes < MAX_BYTES and rows < most:
         number, block = lanes.peek(lane, machine.held)
         suspect = number in machine.crashes  # runs alone, so that it takes nobody along
         if suspect and (taken or room < lane.group.max_concurrency):
@@ -89,10 +95,10 @@ def _fill(machine: Machine, lane: Lane, room: int) -> list[Queued]:
         known = _block_seconds(machine, block)
         if rows >= room and (not room or known is None or seconds + known > machine.tuning.slice_seconds):
             break
-        taken.append(lanes.take(lane, held=machine.held))
+        taken.append(_take(machine, lane, most - rows))
         if suspect:
             break
-        rows += block.rows
+        rows += taken[-1].block.rows
         nbytes += block.nbytes
         seconds += known or 0.0
     return taken
@@ -118,8 +124,11 @@ def _has_room(machine: Machine, lane: Lane) -> bool:
     workers = min(machine.workers, machine.slots.get(group.index, machine.workers))
     if group.size:
         workers = min(workers, group.size)
+    if group.at_once:
+        workers = min(workers, group.at_once)
+    bounded = group.at_once or group.rate_limit  # none runs ahead of its time
     # Nothing waits behind a suspect: if its worker dies, it is to be clear who ran.
-    ahead = machine.lookahead and group.index not in machine.beside and not machine.crashes
+    ahead = machine.lookahead and group.index not in machine.beside and not machine.crashes and not bounded
     depth = 2 if ahead and _seconds_waiting(machine, lane) is not None else 1
     if lane.flying >= workers * depth:
         return False
@@ -139,21 +148,22 @@ def _seconds_waiting(machine: Machine, lane: Lane) -> float | None:
     return total
 
 
-def _assemble(machine: Machine, lane: Lane) -> list[Queued]:
+def _assemble(machine: Machine, lane: Lane, most: int) -> list[Queued]:
     """Take the blocks of one slice."""
     if lane.group.kind is GroupKind.SOLO:
         return _next_in_line(lane)
     target = _target(machine, lane)
     taken: list[Queued] = []
-    seconds, nbytes = 0.0, 0
-    while lanes.ready(lane, machine.held) and len(taken) < MAX_BLOCKS:
+    rows, seconds, nbytes = 0, 0.0, 0
+    while lanes.ready(lane, machine.held) and len(taken) < MAX_BLOCKS and rows < most:
         number, block = lanes.peek(lane, machine.held)
         known = _block_seconds(machine, block)
         suspect = number in machine.crashes  # runs alone, so that it takes nobody along
         full = nbytes + block.nbytes > MAX_BYTES or known is None or seconds + known > target
         if taken and (full or suspect):
             break
-        taken.append(lanes.take(lane, held=machine.held))
+        taken.append(_take(machine, lane, most - rows))
+        rows += taken[-1].block.rows
         if suspect:
             break
         nbytes += block.nbytes
@@ -163,6 +173,21 @@ def _assemble(machine: Machine, lane: Lane) -> list[Queued]:
         if seconds >= target:
             break
     return taken
+
+
+def _take(machine: Machine, lane: Lane, most: int) -> Queued:
+    """Take the next block, or its first `most` messages; the others keep their place."""
+    queued = lanes.take(lane, held=machine.held)
+    number, block = queued
+    if block.rows <= most:
+        return queued
+    head, rest = split(number, block, most)
+    again, job = machine.number("block"), machine.jobs[block.job]
+    if number in machine.crashes:
+        machine.crashes[again] = machine.crashes[number]
+    job.pending -= rest.rows  # it is still counted, and put back
+    commit.put_back(machine, {job.id: job}, lane, again, rest)
+    return Queued(number, head)
 
 
 def _next_in_line(lane: Lane) -> list[Queued]:
@@ -204,10 +229,12 @@ def _send(
         {n: b for n, b in some.items() if carried.jobs[b.job].alive} for some in (carried.known, carried.told)
     )
     jobs: dict[str, Job] = {b.job: carried.jobs[b.job] for b in (*known.values(), *told.values())}
+    rows = 0
     for _, block in taken:
         job = jobs[block.job] = machine.jobs[block.job]
         job.pending -= block.rows
         job.flying += block.rows
+        rows += block.rows
         if block.entry:
             posting.leave_door(machine, block)
         if block.job not in notes:
@@ -233,6 +260,7 @@ def _send(
         alone=bool(machine.crashes),
         state=_state(lane) if lane.cold else None,
     )
+    rates.begin(machine, lane, rows)
     lane.cold = False
     lane.forget.clear()
     lane.flying += 1

@@ -206,7 +206,11 @@ def too_many(machine: Machine, job: Job) -> None:
 def watch_for_stall(machine: Machine) -> None:
     """Start the no-progress clock when work waits and nothing runs."""
     seconds = machine.plan.limits.no_progress_timeout
-    if seconds is None or machine.flights or not any(lane.order for lane in machine.lanes.values()):
+    if (
+        seconds is None
+        or machine.flights
+        or not any(lane.order and lane.alarm <= machine.now for lane in machine.lanes.values())
+    ):
         machine.stall_mark = None
         return
     if machine.stall_mark != machine.commits:

@@ -9,7 +9,7 @@ from routilux_dist.wire.block import Block
 from routilux_dist.wire.slices import Receipt
 
 #: What a timer is about: ("retry", job, block id), ("hold", job, block id, group, partition), ("wake", job, port, partition),
-#: ("timeout", job), ("stall",), ("rest",), ("abort", slice).
+#: ("timeout", job), ("stall",), ("rest",), ("rate", group, partition), ("abort", slice).
 TimerKey = tuple[Any, ...]
 
 

@@ -210,7 +210,7 @@ def _timer_fired(machine: Machine, event: TimerFired) -> None:
         ending.time_out(machine, *about)
     elif kind == "stall":
         ending.stalled(machine)
-    elif kind == "rest":
+    elif kind in ("rest", "rate"):
         pass  # whatever waited is dispatched after every event
     elif kind == "abort":
         ending.abort(machine, about[0], force=True)
@@ -233,6 +233,7 @@ def _restarted(machine: Machine, event: Restarted) -> None:
     machine.flights.clear()
     for lane in machine.lanes.values():
         lane.flying, lane.rest_until, lane.cold = 0, 0.0, lane.homed
+        lane.alarm = 0.0
         lane.forget.clear()
         lane.out.clear()
         lane.carried.clear()

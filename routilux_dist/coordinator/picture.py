@@ -161,6 +161,7 @@ def _lane(lane: Lane) -> dict[str, Any]:
         "held": dict(lane.held),
         "rows": dict(lane.rows),  # with its order: sums of floats depend on it
         "rest_until": lane.rest_until,
+        "paced": [lane.paced, lane.alarm],
         "kept": {job: _pieces(pieces) for job, pieces in lane.kept.items()},
         "cold": lane.cold,
         "forget": list(lane.forget),
@@ -181,6 +182,7 @@ def _restore_lane(machine: Machine, given: dict[str, Any]) -> None:
         lanes.count_all(lane, lane.queues[job].inner)
     lane.rows, lane.held = dict(given["rows"]), dict(given["held"])
     lane.rest_until, lane.cold = given["rest_until"], given["cold"]
+    lane.paced, lane.alarm = given["paced"]
     lane.kept = {job: _as_pieces(pieces) for job, pieces in given["kept"].items()}
     lane.forget = list(given["forget"])
 

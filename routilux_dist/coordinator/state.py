@@ -73,6 +73,9 @@ class Lane:
     #: Async pools: hosts that have a slice, and what those that have landed one go on with.
     out: set[int] = field(default_factory=set)
     carried: dict[int, Carried] = field(default_factory=dict)
+    #: See `rates`: when all that has begun would have begun at the agreed pace, and when somebody looks at it again.
+    paced: float = 0.0
+    alarm: float = 0.0
     #: Until when messages are gathered, because each slice copies much state.
     rest_until: float = 0.0
     #: What its home's state is, piece by piece, if it is kept: job ("" for the running flow's) -> (routine, cell) -> piece.

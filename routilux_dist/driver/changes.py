@@ -324,8 +324,8 @@ class _Translation:
         place = (group, partition if homed else 0)
         if place not in made:
             made[place] = {
-                "place": list(place), "queues": {}, "order": [], "rows": {}, "rest_until": 0.0, "held": {}, "kept": {},
-                "cold": True, "forget": [],
+                "place": list(place), "queues": {}, "order": [], "rows": {}, "rest_until": 0.0, "paced": [0.0, 0.0],
+                "held": {}, "kept": {}, "cold": True, "forget": [],
             }  # fmt: skip
         return made[place]
 

@@ -114,4 +114,4 @@ class Opening:
 
     def partitions(self, homes: int) -> dict[int, int]:
         """Return the number of homes by group, with `homes` for groups that leave it open."""
-        return {g.index: g.partitions or homes for g in self.plan.groups if g.kind is GroupKind.SHARDS}
+        return {g.index: g.homes(homes) for g in self.plan.groups if g.kind is GroupKind.SHARDS}

@@ -22,7 +22,9 @@ class Options:
         resources: Custom resources by name.
         timeout: Seconds after which an activation is ended with `TimeoutError` (the error strategy then decides).
         retries: Short for an error handler with `RETRY` and this many retries.
-        max_concurrency: Activations of an async routine that may be awaited at once.
+        max_concurrency: Activations of an async routine that may be awaited at once, 100 by default; slices with any other
+            routine that may run at once, by default as many as there are workers.
+        rate_limit: Messages per second that may begin, in the whole running flow; up to a tenth of that at once.
         actors: Keep the routine in this many long-lived processes instead of tasks.
         runtime_env, label_selector, scheduling_strategy, accelerator_type: As in `ray.remote`.
         ray_options: Further options, handed to Ray as they are; not those by which Ray would run a message again, or that say
@@ -35,7 +37,8 @@ class Options:
     resources: Mapping[str, float] = field(default_factory=dict)
     timeout: float | None = None
     retries: int | None = None
-    max_concurrency: int = 100
+    max_concurrency: int | None = None
+    rate_limit: float | None = None
     actors: int | None = None
     runtime_env: Mapping[str, Any] | None = None
     label_selector: Mapping[str, str] | None = None
@@ -51,7 +54,8 @@ class Options:
             checks.number("memory", self.memory, least=0, unit="a number of bytes"),
             checks.seconds("timeout", self.timeout, above=0),
             checks.whole("retries", self.retries, least=0, none="what the error handler says"),
-            checks.whole("max_concurrency", self.max_concurrency, least=1),
+            checks.whole("max_concurrency", self.max_concurrency, least=1, none="the default"),
+            checks.number("rate_limit", self.rate_limit, above=0, unit="messages per second", none="no limit"),
             checks.whole("actors", self.actors, least=1, none="no actors of its own"),
             checks.mapping("resources", self.resources, example="{'tape': 1}"),
             checks.mapping("runtime_env", self.runtime_env, example="{'env_vars': {'MODE': 'fast'}}", none="none"),

@@ -155,6 +155,16 @@ def _group(plan: Plan, group: GroupPlan, page: _Page) -> Iterator[str]:
 
 
 def _kind(group: GroupPlan) -> str:
+    return _place(group) + _bounds(group)
+
+
+def _bounds(group: GroupPlan) -> str:
+    at_once = f"; at most {_count(group.at_once, 'slice')} at once" if group.at_once else ""
+    rate = f"; at most {group.rate_limit:g} messages per second" if group.rate_limit else ""
+    return at_once + rate
+
+
+def _place(group: GroupPlan) -> str:
     if group.kind is GroupKind.TASKS:
         return "stateless; any worker takes its messages"
     if group.kind is GroupKind.SOLO:

@@ -122,6 +122,14 @@ class GroupPlan:
     size: int = 0
     max_concurrency: int = 1
     is_async: bool = False
+    #: Slices that may run at once, 0 for no bound but the workers.
+    at_once: int = 0
+    #: Messages per second that may begin, 0 for no bound.
+    rate_limit: float = 0.0
+
+    def homes(self, workers: int) -> int:
+        """Return the number of homes of a stateful group: each runs one slice at a time."""
+        return self.partitions or min(workers, self.at_once or workers)
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,7 +57,7 @@ class Bench:
     ) -> None:
         self.plan = compile_for(flow)
         self.clock = FakeClock()
-        partitions = {g.index: g.partitions or homes for g in self.plan.groups if g.kind is GroupKind.SHARDS}
+        partitions = {g.index: g.homes(homes) for g in self.plan.groups if g.kind is GroupKind.SHARDS}
         self.machine = Machine(
             self.plan,
             tuning if tuning is not None else Tuning(),
@@ -296,7 +296,7 @@ class Workbench:
             flow_handler=flow.error_handler,
             guards=flow.guards,
             partition=partition,
-            partitions={g.index: g.partitions or homes for g in self.plan.groups if g.kind is GroupKind.SHARDS},
+            partitions={g.index: g.homes(homes) for g in self.plan.groups if g.kind is GroupKind.SHARDS},
             packed=packed,
             is_cancelled=self.cancelled.__contains__,
             keeps=keeps,

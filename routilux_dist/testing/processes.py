@@ -86,7 +86,7 @@ class Program:
 
     def partitions(self, homes: int) -> dict[int, int]:
         """Return the number of homes by group."""
-        return {g.index: g.partitions or homes for g in self.plan.groups if g.kind is GroupKind.SHARDS}
+        return {g.index: g.homes(homes) for g in self.plan.groups if g.kind is GroupKind.SHARDS}
 
     def routines(self) -> dict[str, Routine]:
         """Return fresh copies of the routines, as a worker process has them."""

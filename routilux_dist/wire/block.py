@@ -93,6 +93,13 @@ class Block(NamedTuple):
     part: tuple[int, int] | None = None
 
 
+def split(number: int, block: Block, rows: int) -> tuple[Block, Block]:
+    """Return a block's first `rows` messages and the rest, without opening it; see `cut`."""
+    first, source = block.part or (0, number)
+    head = block._replace(rows=rows, part=(first, source))
+    return head, block._replace(rows=block.rows - rows, part=(first + rows, source))
+
+
 def cut(number: int, block: Block, size: int) -> list[Block]:
     """Cut a block into parts of at most `size` messages without opening it; they share its body.
 

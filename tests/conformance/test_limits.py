@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 import routilux_dist as rd
 from tests.conformance.routines.basic import Countdown, Forever, double, each, text_of_size
+from tests.conformance.routines.paced import spanning, stamping
 from tests.conformance.support import WAIT, Running, build, run
 
 
@@ -72,6 +74,26 @@ def test_a_limit_ends_one_job_and_not_its_neighbours(runtime: rd.Runtime) -> Non
     with pytest.raises(rd.LimitExceededError):
         long.result(timeout=WAIT)
     assert [job.result(timeout=WAIT)["count.done"] for job in short] == [[i] for i in range(5)]
+
+
+@pytest.mark.parametrize("kind", ["plain", "stateful", "waiting"])
+def test_a_rate_limit_is_kept_by_the_running_flow_as_a_whole(runtime: rd.Runtime, kind: str) -> None:
+    limit, most = 40.0, 60
+    flow = build({"each": each, "stamped": stamping(kind, rate_limit=limit)}, "each -> stamped")
+    (job,) = [Running(runtime, flow).post("each.input", range(most))]
+    stamps = sorted(job.result(timeout=WAIT)["stamped.output"])
+    assert len(stamps) == most
+    # What begins late on a busy machine may come in a bunch: of the whole time, only the pace and one burst may begin.
+    assert stamps[-1] - stamps[0] >= (most - limit / 10) / limit - 0.2
+    within = max(sum(1 for other in stamps if one <= other < one + 0.5) for one in stamps)
+    assert within <= most * 0.8, "they are spread"
+
+
+def test_max_concurrency_bounds_slices_of_a_routine_that_is_not_async(runtime: rd.Runtime) -> None:
+    flow = build({"each": each, "alone": spanning(max_concurrency=1)}, "each -> alone")
+    spans = sorted(run(runtime, flow, range(12))["alone.output"])
+    assert len(spans) == 12
+    assert all(before[1] <= after[0] for before, after in itertools.pairwise(spans)), "one at a time"
 
 
 @pytest.mark.parametrize("limit", ["max_messages", "max_hops", "execution_timeout"])

@@ -45,10 +45,10 @@ class Batches(Total):
         self.set_activation_policy(rd.batch(3, timeout=2))
 
 
-def flow(mode: str, **limits: object) -> rd.Flow:
+def flow(mode: str, bounds: dict[str, float] | None = None, **limits: object) -> rd.Flow:
     made = rd.Flow("machine", execution_mode=mode, **limits)
     made.add_routine(lambda x: x, "a")
-    made.add_routine(lambda x: x, "b")
+    made.add_routine(rd.routine(**bounds)(lambda x: x) if bounds and mode == "distributed" else lambda x: x, "b")
     made.add_routine(Total(), "total")
     made.add_routine(Batches(), "batches")
     made.connect("a.output", "b.input")
@@ -68,13 +68,21 @@ class AnyOrder(RuleBasedStateMachine):
         limits=st.sampled_from([{}, {"max_messages": 25}, {"execution_timeout": 30.0}, {"no_progress_timeout": 5.0}]),
         door=st.sampled_from([2, 4096]),
         keeps=st.booleans(),
+        bounds=st.sampled_from([None, {"rate_limit": 20.0}, {"max_concurrency": 1}]),
     )
     def begin(
-        self, mode: str, workers: int, lookahead: bool, limits: dict[str, object], door: int, keeps: bool
+        self,
+        mode: str,
+        workers: int,
+        lookahead: bool,
+        limits: dict[str, object],
+        door: int,
+        keeps: bool,
+        bounds: dict[str, float] | None,
     ) -> None:
         tuning = Tuning(max_pending_blocks=door)
         self.make = lambda: Bench(
-            flow(mode, **limits), workers=workers, lookahead=lookahead, tuning=tuning, keeps=keeps
+            flow(mode, bounds, **limits), workers=workers, lookahead=lookahead, tuning=tuning, keeps=keeps
         )
         self.bench = self.make()
         #: Pictures by how much had been fed when they were taken.
@@ -84,7 +92,12 @@ class AnyOrder(RuleBasedStateMachine):
         slices = list(self.bench.slices.values())
         return slices[number % len(slices)]
 
-    @rule(job=JOBS, rows=st.integers(1, 4), last=st.booleans(), slot=st.sampled_from(["a.input", "total.input"]))
+    @rule(
+        job=JOBS,
+        rows=st.integers(1, 4),
+        last=st.booleans(),
+        slot=st.sampled_from(["a.input", "b.input", "total.input"]),
+    )
     def post(self, job: str, rows: int, last: bool, slot: str) -> None:
         self.bench.post(job, slot, rows, last=last)
 

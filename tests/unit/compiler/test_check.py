@@ -215,3 +215,13 @@ def test_all_faults_are_found_at_once() -> None:
 def test_faults_are_told_once() -> None:
     found = report("a -> p.left\na -> p.right\np -> p.left", {"p": pair()})
     assert len(set(found.warnings)) == len(found.warnings)
+
+
+def test_a_pace_needs_a_coordinator_in_between() -> None:
+    paced = routine(rate_limit=5)(step)
+    [fault] = faults("a", {"a": paced}, execution_mode="sequential")
+    assert "'a': rate_limit=5" in fault
+    assert "sequential" in fault
+    [fault] = faults("a -> a", {"a": paced}, entry="a", max_hops=3)
+    assert "connected to itself" in fault
+    assert faults("a -> b -> a", {"a": paced}, entry="a", max_hops=3) == ()

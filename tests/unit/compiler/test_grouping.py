@@ -210,6 +210,21 @@ def test_async_routines_with_different_bounds_are_bounded_apart() -> None:
     assert picture(grouped(flow_of("a -> b", {"a": waits, "b": narrow}))) == "[a] actors  [b] actors"
 
 
+def test_what_is_bounded_by_itself_is_alone() -> None:
+    """::
+
+    before                      after
+
+    a --> b(rate) --> c(few)    [a d] tasks  |  [b] tasks, 5/s  |  [c] tasks, 2 at once
+                       '--> d
+    """
+    draft = grouped(flow_of("a -> b -> c -> d", {"b": asks(rate_limit=5), "c": asks(max_concurrency=2)}))
+    assert picture(draft) == "[a d] tasks  [b] tasks  [c] tasks"
+    assert [(g.rate_limit, g.at_once) for g in draft.groups] == [(0, 0), (5, 0), (0, 2)]
+    assert draft.splits[0] == ("a", "b", "b is bounded by itself (its rate_limit is 5/s)")
+    assert draft.reasons["c"] == ("its max_concurrency is 2",)
+
+
 def test_async_state_is_a_shard_all_the_same() -> None:
     class AsyncSum(Counts):
         async def logic(self, *payloads: Any) -> None: ...

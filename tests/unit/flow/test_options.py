@@ -25,6 +25,8 @@ def test_replacing_leaves_the_original_alone() -> None:
         ({"timeout": 0}, "timeout=0"),
         ({"retries": -1}, "retries=-1"),
         ({"max_concurrency": 0}, "max_concurrency=0"),
+        ({"rate_limit": 0}, "rate_limit=0"),
+        ({"rate_limit": float("inf")}, "rate_limit=inf"),
         ({"actors": 0}, "actors=0"),
         ({"resources": {"CPU": 1}}, "use num_cpus="),
         ({"resources": {"tape": -1}}, r"resources\['tape'\]=-1"),

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from routilux_dist.client.flows import pipeline as pipeline
     from routilux_dist.client.flows import shutdown as shutdown
     from routilux_dist.client.job import Job as Job
+    from routilux_dist.client.replaying import replay as replay
     from routilux_dist.client.results import DeadLetter as DeadLetter
     from routilux_dist.client.results import ErrorRecord as ErrorRecord
     from routilux_dist.client.results import ItemError as ItemError
@@ -70,6 +71,7 @@ _HOMES = {
     "checkpoint.options": ("Checkpoint",),
     "client.flows": ("Flow", "pipeline", "shutdown"),
     "client.job": ("Job",),
+    "client.replaying": ("replay",),
     "client.results": ("DeadLetter", "ErrorRecord", "ItemError"),
     "client.runtime": ("Runtime",),
     "client.worker": ("FlowWorker",),

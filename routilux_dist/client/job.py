@@ -14,8 +14,11 @@ from routilux_dist.coordinator.events import ControlAsked, RetryAsked
 from routilux_dist.errors import ConfigurationError, JobCancelledError, StateError
 from routilux_dist.flow import checks
 from routilux_dist.ids import JOB_ID_RULE, JobStatus
+from routilux_dist.wire.slices import JobNote
 
 if TYPE_CHECKING:
+    import os
+
     from routilux_dist.client.worker import FlowWorker
 
 #: Seconds that `cancel` waits for the coordinator to confirm.
@@ -178,8 +181,23 @@ class Job(concurrent.futures.Future):  # type: ignore[type-arg]  # not subscript
     @property
     def dead_letters(self) -> list[results.DeadLetter]:
         """Messages that ended without success."""
-        letters = self._report.letters if self._report is not None else self._contents()[2]
-        return [results.dead_letter(self._worker.plan, letter) for letter in letters]
+        if self._report is not None:
+            letters, data = self._report.letters, self._report.data
+        else:
+            letters, data = self._contents()[2:4]
+        if not letters:
+            return []
+        note = JobNote(self.metadata, self.state().get("correlation_id"), data=data or None)
+        return [results.dead_letter(self._worker.plan, letter, note) for letter in letters]
+
+    def export_letters(self, path: str | os.PathLike[str]) -> int:
+        """Write the dead letters to a file, one JSON object a line; return how many there are.
+
+        Keys: job, flow, routine, slot, payload (its `repr`), error, error_type, attempts, traceback.
+        """
+        from routilux_dist.client import replaying
+
+        return replaying.export(path, self.job_id, self.flow, self.dead_letters)
 
     @property
     def data(self) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from routilux_dist.errors import (
@@ -15,10 +15,11 @@ from routilux_dist.errors import (
     SlotHandlerError,
     WorkerLostError,
 )
-from routilux_dist.plan.plan import Plan
+from routilux_dist.plan.plan import Plan, PortKind
 from routilux_dist.wire import codec
 from routilux_dist.wire.block import Block, Packed
 from routilux_dist.wire.failure import Failure, Letter
+from routilux_dist.wire.slices import JobNote
 
 _BY_KIND: dict[str, type[JobFailedError]] = {
     "limit": LimitExceededError,
@@ -66,6 +67,24 @@ def job_error(flow: str, job_id: str, failure: Failure) -> JobFailedError:
 
 
 @dataclass(frozen=True, slots=True)
+class Source:
+    """Where a dead letter comes from.
+
+    Attributes:
+        kind, slot: The port that it was for.
+        block: The message; one without rows is none.
+        note: What its activation was told of the job, with the job's data as committed by now.
+        seen: The cell of state that it saw, if that was kept.
+    """
+
+    kind: PortKind
+    slot: str
+    block: Block
+    note: JobNote
+    seen: Packed | None
+
+
+@dataclass(frozen=True, slots=True)
 class DeadLetter:
     """A message that ended without success.
 
@@ -77,6 +96,7 @@ class DeadLetter:
         error_type: Name of its class.
         attempts: Tries it had.
         traceback: The user's frames, root cause last.
+        source: What `rd.replay` needs; None for a letter that you made yourself.
     """
 
     routine: str
@@ -86,12 +106,13 @@ class DeadLetter:
     error_type: str
     attempts: int
     traceback: str
+    source: Source | None = field(default=None, repr=False, compare=False)
 
     def __str__(self) -> str:
         return f"{self.routine}.{self.slot}: {self.error_type}: {self.error} (attempt {self.attempts})"
 
 
-def dead_letter(plan: Plan, letter: Letter) -> DeadLetter:
+def dead_letter(plan: Plan, letter: Letter, note: JobNote | None = None) -> DeadLetter:
     """Return a dead letter as users see it."""
     failure, block = letter.failure, letter.block
     payload = codec.rows_of(block).payloads[0]
@@ -99,8 +120,16 @@ def dead_letter(plan: Plan, letter: Letter) -> DeadLetter:
         payload = payload[1]
     elif block.rows == 0:
         payload = None
+    port = plan.ports[block.port]
     return DeadLetter(
-        failure.routine, failure.slot, payload, revive(failure), failure.error_type, failure.attempts, failure.traceback
+        failure.routine,
+        failure.slot,
+        payload,
+        revive(failure),
+        failure.error_type,
+        failure.attempts,
+        failure.traceback,
+        Source(port.kind, port.name, block, note or JobNote(), letter.seen),
     )
 
 

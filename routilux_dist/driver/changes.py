@@ -374,7 +374,7 @@ class _Translation:
         return {
             **job,
             "outputs": self._blocks(job["outputs"], waits=False),
-            "letters": [Letter(letter.failure, self._block(letter.block)) for letter in job["letters"]],
+            "letters": [Letter(letter.failure, self._block(letter.block), letter.seen) for letter in job["letters"]],
             "counts": self._counts(job["counts"]),
             "lanes": [list(place) for place in places],
             "sleeping": {number: self._block(block) for number, block in job["sleeping"].items()},

@@ -47,7 +47,14 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """A dead letter: a message that ended without success, and why. `block` can be posted again."""
+    """A dead letter: a message that ended without success, and why. `block` can be posted again.
+
+    Attributes:
+        failure: Why.
+        block: The message.
+        seen: The cell of state that its activation saw, encoded, if it has one and it is small.
+    """
 
     failure: Failure
     block: Block
+    seen: Packed | None = None

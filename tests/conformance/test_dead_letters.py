@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+
+import pytest
 
 import routilux_dist as rd
 from tests.conformance.routines.basic import double, each
-from tests.conformance.routines.faulty import FlakyKey, Risky, needs_file
+from tests.conformance.routines.faulty import FlakyKey, Risky, StrictCount, needs_file
 from tests.conformance.support import WAIT, build, completed, eventually, run
 
 
@@ -59,3 +62,18 @@ def test_the_idempotency_key_is_the_same_for_every_attempt(runtime: rd.Runtime, 
     assert keys["a"] != keys["b"]
     for name, key in keys.items():
         assert (tmp_path / name).read_text().split() == [key] * 3
+
+
+def test_a_dead_letter_runs_again_in_this_process(runtime: rd.Runtime, tmp_path: Path) -> None:
+    """With its payload, its job and the state that it saw; the exception is the user's own."""
+    flow = continuing({"each": each, "strict": StrictCount()}, "each -> strict")
+    job = completed(runtime, flow, [1, 2, -3, 4], metadata={"user": "ann"})
+    [letter] = job.dead_letters
+    with pytest.raises(ValueError, match="-3 after 2 of ann; known: 2"):
+        rd.replay(letter, flow)
+    assert job.result(timeout=0) == {"strict.output": [1, 2, 3]}, "nothing of it reaches the job"
+    assert job.export_letters(tmp_path / "dead.jsonl") == 1
+    [line] = (tmp_path / "dead.jsonl").read_text().splitlines()
+    told = json.loads(line)
+    assert (told["job"], told["routine"], told["payload"]) == (job.job_id, "strict", "-3")
+    assert "ValueError" in told["traceback"]

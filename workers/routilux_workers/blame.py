@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 from routilux_dist.flow.handling import Decision, ErrorStrategy
 from routilux_dist.flow.ports import ERROR_EVENT
 from routilux_dist.plan.plan import PortKind
-from routilux_dist.wire.block import Block
+from routilux_dist.wire.block import Block, Packed
 from routilux_dist.wire.failure import Failure, Letter
-from routilux_workers import faults, surroundings
+from routilux_workers import faults, keeping, surroundings
 
 if TYPE_CHECKING:
     from routilux_workers.activity import Activity
@@ -88,7 +88,7 @@ class _Case:
             self._forward()
             tally.done += self.fresh
         else:
-            receipt.letters.append(Letter(failure, self._block(1)))
+            receipt.letters.append(Letter(failure, self._block(1), self._seen()))
             tally.dead += self.fresh or self.counted
             tally.done -= self.counted  # it was counted among those that ran
             if strategy is ErrorStrategy.CONTINUE:
@@ -115,6 +115,13 @@ class _Case:
             return None if self.step.control else self.payload
         assert self.step.stateful is not None
         return dict(zip(self.step.stateful.slots, self.joined[1]))
+
+    def _seen(self) -> Packed | None:
+        """The state that the activation saw: it has been put back."""
+        stateful = self.step.stateful
+        if stateful is None or self.step.control:
+            return None
+        return keeping.seen(stateful, self.payload, self.joined, self.host.codec.encode)
 
     def _block(self, attempt: int) -> Block:
         """The message as a block that can be posted again."""

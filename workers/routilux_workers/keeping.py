@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from routilux_dist.errors import SerializationError
+from routilux_dist.flow.state import key_of
 from routilux_dist.wire import codec
 from routilux_dist.wire.block import Form, Packed
 from routilux_dist.wire.slices import FINISHED, Kept
@@ -16,6 +17,9 @@ from routilux_workers.stateful import Cell
 if TYPE_CHECKING:
     from routilux_workers.stateful import StatefulRoutine
 
+
+#: Most bytes of state in a dead letter: there may be many.
+SEEN_BYTES = 64 << 10
 
 #: Turns a value into bytes.
 Encode = Callable[[Any], Packed]
@@ -37,6 +41,17 @@ def keep(stateful: StatefulRoutine, encode: Encode) -> list[Kept]:
         keys = list(stateful.finished[job])
         kept.append(Kept(job, index, FINISHED, _encoded(stateful, job, keys, encode)))
     return kept
+
+
+def seen(stateful: StatefulRoutine, payload: Any, joined: tuple[Any, ...] | None, encode: Encode) -> Packed | None:
+    """Return the cell of a message whose activation failed and was taken back, or None if it is large or cannot be encoded."""
+    home = stateful.activity.job_id if stateful.per_job else ""
+    try:
+        key = joined[0] if joined is not None else None if stateful.key is None else key_of(stateful.key, payload)
+        body = encode(_picture(stateful.cells[home][key], stateful.now))
+    except Exception:  # its key cannot be read, or its state cannot travel: the letter goes without
+        return None
+    return body if body.nbytes <= SEEN_BYTES else None
 
 
 class CannotKeep(Exception):  # noqa: N818 - a signal of the engine, never shown

@@ -336,3 +336,21 @@ MISBEHAVING: dict[str, Any] = {"pool": Misbehaving, "home": MisbehavingState, "a
 def surroundings(x):
     """What the process looks like."""
     return [os.getcwd(), os.environ.get("ROUTILUX_LEFT_BEHIND"), sys.getrecursionlimit()]
+
+
+class StrictCount(rd.Routine):
+    """Counts, and does not take what is negative."""
+
+    def setup(self) -> None:
+        self.add_slot("input")
+        self.add_event("output")
+        self.add_state(count=0)
+
+    def logic(self, x: int) -> None:
+        job = rd.current_job()
+        if x < 0:
+            known = job.get_data("known", 0)
+            raise ValueError(f"{x} after {self.state['count']} of {job.metadata['user']}; known: {min(known, 2)}")
+        self.state["count"] += 1
+        job.update("known", 1, reducer="sum")
+        self.emit("output", self.state["count"])

@@ -53,6 +53,23 @@ def flow_of(functions: Sequence[Callable[[Any], Any]], name: str = "bench", **op
     return rd.pipeline(*functions, name=name, **options)
 
 
+# ---- jobs of many sizes --------------------------------------------------------------------------------------------
+
+
+def spread(work: tuple[int, int]) -> Iterator[int]:
+    count, loops = work
+    for _ in range(count):
+        yield loops
+
+
+def spin(loops: int) -> int:
+    burn(loops)
+    return loops
+
+
+SPREAD = (spread, spin)
+
+
 # ---- work for the CPU ----------------------------------------------------------------------------------------------
 
 

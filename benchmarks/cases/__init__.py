@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from benchmarks.cases import cpu, light, moving, saving, starting, stateful
+from benchmarks.cases import cpu, light, moving, saving, sharing, starting, stateful
 from benchmarks.measuring import Case
 
 CASES: dict[str, Case] = {
-    case.name: case for module in (light, cpu, moving, stateful, saving, starting) for case in module.CASES
+    case.name: case for module in (light, cpu, moving, stateful, saving, sharing, starting) for case in module.CASES
 }

@@ -11,8 +11,10 @@ import ray
 
 from routilux_dist.cluster.hub import CALLS, Hub
 from routilux_dist.cluster.inbox import Answer
+from routilux_dist.coordinator.events import Event
 from routilux_dist.driver.driver import Gone
 from routilux_dist.driver.session import Opening
+from routilux_dist.errors import ExecutionError
 from routilux_dist.wire import codec
 from routilux_dist.wire.block import Packed
 from routilux_workers.entry import Shipment
@@ -41,11 +43,14 @@ class SavedHub(Hub):
         self._shipment: Shipment = shipment
         #: Why it could not go on after a restart, or None.
         self._broken: str | None = None
-        if _was_restarted():  # nobody may be there to ask for it
+        self._shut = False
+        self._restarted = _was_restarted()
+        if self._restarted:  # nobody may be there to ask for it
             ray.get_runtime_context().current_actor.go_on.remote()
 
     async def begin(self) -> tuple[Mapping[int, int], int]:
         """Open the run and begin or go on; return the homes by group, and the process."""
+        await self._come_back()
         if self._opening.worker_id not in self._coordinators:
             await self._open(self._opening)
         partitions = self._coordinators[self._opening.worker_id].shipment.partitions
@@ -53,30 +58,56 @@ class SavedHub(Hub):
 
     async def go_on(self) -> None:
         """Go on after a restart."""
-        if self._opening.worker_id in self._coordinators:
+        if self._opening.worker_id in self._coordinators or self._shut:
             return
         try:
             await self._open(self._opening.again())
-        except Exception as exc:  # whoever asks for news hears of it
+            self._broken = None
+        except Exception as exc:  # whoever asks hears of it
             self._broken = f"it could not go on after a restart: {type(exc).__name__}: {exc}"
+
+    async def _come_back(self) -> None:
+        """After a restart, go on before anybody is answered: calls of clients may overtake the one that was made for it.
+
+        Raises:
+            ExecutionError: It cannot go on.
+        """
+        if self._restarted:
+            await self.go_on()
+            if self._broken is not None:
+                raise ExecutionError(self._broken)
 
     async def _open(self, opening: Opening) -> None:
         await self.open(
             opening.worker_id, self._shipment, opening.workers, opening.tuning, opening.validate, nodes(), opening
         )
 
+    async def take(self, running: str, events: list[Event], client: str = "", linger: bool = False) -> Answer:
+        """See `Coordinator.take`. To take in nothing, and say that it went well, would lose what was accepted."""
+        await self._come_back()
+        return await super().take(running, events, client, linger)
+
+    async def ask(self, running: str, question: str, job: str) -> Any:
+        """See `Coordinator.ask`."""
+        await self._come_back()
+        return await super().ask(running, question, job)
+
     async def news(self, running: str, client: str) -> Answer:
         """See `Coordinator.news`."""
-        if running not in self._coordinators:
-            await self.go_on()
+        await self.go_on()
         if self._broken is not None:
             return Answer(None, [Gone(self._broken)])
         return await super().news(running, client)
 
+    async def shut_down(self, running: str) -> None:
+        """See `Hub.shut_down`."""
+        self._shut = True
+        await super().shut_down(running)
+
     async def describe(self) -> tuple[Opening, Mapping[int, int]]:
         """Return what it was opened with, and the homes by group: for clients that find it by its name."""
-        partitions, _ = await self.begin() if not self._coordinators else (self._shipment.partitions, 0)
-        return self._opening, dict(partitions)
+        partitions, _ = await self.begin()
+        return self._opening, partitions
 
 
 def _was_restarted() -> bool:

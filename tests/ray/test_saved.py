@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import signal
@@ -10,11 +11,17 @@ import sys
 import textwrap
 from pathlib import Path
 from typing import Any
+from unittest.mock import MagicMock
 
 import pytest
 import ray
 
 import routilux_dist as rd
+from routilux_dist.cluster import saved_hub
+from routilux_dist.cluster.inbox import Answer
+from routilux_dist.cluster.saved_hub import SavedHub
+from routilux_dist.driver.driver import Gone
+from routilux_dist.wire import codec
 from tests.conformance.routines import saved
 from tests.conformance.support import eventually
 from tests.conformance.test_saved import folding
@@ -132,3 +139,75 @@ def test_a_detached_job_outlives_its_driver(ray_cluster: str, tmp_path: Path) ->
         ray.kill(hub("left"), no_restart=True)
         with pytest.raises(rd.ConfigurationError, match=r"no saved job 'nobody' runs.*rt\.recover"):
             runtime.attach("nobody")
+
+
+class Told:
+    """Stands for a coordinator that went on."""
+
+    closed = False
+
+    def __init__(self, opening: Any) -> None:
+        self.opening = opening
+        self.events: list[Any] = []
+
+    async def take(self, events: list[Any], client: str, linger: bool) -> Answer:
+        self.events += events
+        return Answer(None, [])
+
+    def ask(self, question: str, job: str) -> str:
+        return f"{question} of {job}"
+
+
+class Back(SavedHub):
+    """A hub that was restarted, and whose call to go on has not arrived yet."""
+
+    broken = False
+
+    async def _open(self, opening: Any) -> None:
+        if self.broken:
+            raise OSError("the store is away")
+        self._coordinators["run"] = Told(opening)  # type: ignore[assignment]
+
+
+class First:
+    worker_id = "run"
+
+    def again(self) -> str:
+        return "again"
+
+
+@pytest.fixture
+def back(monkeypatch: pytest.MonkeyPatch) -> Back:
+    monkeypatch.setattr(saved_hub, "_was_restarted", lambda: True)
+    monkeypatch.setattr(ray, "get_runtime_context", MagicMock())
+    return Back("back", codec.encode((First(), None)).data)
+
+
+def test_a_post_that_overtakes_the_restart_is_not_lost(back: Back) -> None:
+    """A client's call may arrive before the one by which a coordinator that came back tells itself to go on."""
+    asyncio.run(back.take("run", ["posted"]))  # type: ignore[list-item]
+    told: Any = back._coordinators["run"]
+    assert (told.opening, told.events) == ("again", ["posted"])
+    assert asyncio.run(back.ask("run", "status", "j")) == "status of j"
+
+
+def test_a_client_that_attaches_during_a_restart_finds_the_run(back: Back) -> None:
+    with contextlib.suppress(AttributeError):  # the stand-in has no homes to tell of
+        asyncio.run(back.begin())
+    told: Any = back._coordinators["run"]
+    assert told.opening == "again", "it goes on; to begin would be refused"
+
+
+def test_a_coordinator_that_cannot_go_on_says_so_to_whoever_posts(back: Back) -> None:
+    back.broken = True
+    with pytest.raises(rd.ExecutionError, match="could not go on after a restart: OSError: the store is away"):
+        asyncio.run(back.take("run", ["posted"]))  # type: ignore[list-item]
+    back.broken = False
+    asyncio.run(back.take("run", ["posted"]))  # type: ignore[list-item]
+    assert back._coordinators
+
+
+def test_a_coordinator_that_was_shut_down_does_not_come_back(back: Back) -> None:
+    asyncio.run(back.shut_down("run"))
+    assert asyncio.run(back.news("run", "client")).news == [Gone("the running flow was shut down")]
+    assert not back._coordinators

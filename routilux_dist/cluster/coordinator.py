@@ -13,7 +13,7 @@ import ray
 import ray.exceptions
 
 from routilux_dist.clock import SystemClock
-from routilux_dist.cluster import bodies, resources
+from routilux_dist.cluster import bodies, ends, resources
 from routilux_dist.cluster.crew import Crew
 from routilux_dist.cluster.inbox import Answer, Inbox
 from routilux_dist.cluster.workplaces import Workplaces
@@ -25,6 +25,7 @@ from routilux_dist.driver.driver import Driver, Gone, News
 from routilux_dist.driver.durable import DurableDriver
 from routilux_dist.driver.session import Opening
 from routilux_dist.errors import StateError
+from routilux_dist.plan.plan import GroupKind
 from routilux_dist.plan.tuning import Tuning
 from routilux_dist.wire.slices import Receipt, Slice
 from routilux_workers.entry import Shipment
@@ -204,8 +205,7 @@ class Coordinator:
         except ray.exceptions.TaskCancelledError:
             event = SliceLost(work.id, work.attempt, "it was cancelled", innocent=True)
         except ray.exceptions.RayError as exc:
-            innocent = self._workplaces.died(work.id, isinstance(exc, ray.exceptions.RayTaskError))
-            event = SliceLost(work.id, work.attempt, _reason(exc), innocent)
+            event = await self._lost(work, exc)
         else:
             if receipt is None:
                 self._taken_back(work)
@@ -217,6 +217,15 @@ class Coordinator:
         self._workplaces.done(work.id, self._clock.monotonic(), well=isinstance(event, SliceFinished))
         self._feed(event)
         self._workplaces.rebalance()
+
+    async def _lost(self, work: Slice, exc: ray.exceptions.RayError) -> SliceLost:
+        found = await ends.find_out(exc, self._workplaces.actor_of(work.id))
+        innocent = self._workplaces.died(work.id, isinstance(found, ray.exceptions.RayTaskError))
+        # State that nobody saved has gone with the node: that is not as if the slice had never run.
+        stateful = self.shipment.plan.groups[work.group].kind in (GroupKind.SHARDS, GroupKind.SOLO)
+        if ends.with_its_node(found) and (self.saved or not stateful):
+            innocent = True
+        return SliceLost(work.id, work.attempt, _reason(found), innocent)
 
     async def _finished(self, work: Slice, receipt: Receipt, stored_ref: Any) -> SliceFinished | SliceLost:
         if self.saved:  # what is saved has to be here; references are worth nothing to whoever goes on

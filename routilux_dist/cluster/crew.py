@@ -156,6 +156,10 @@ class Share:
     def __contains__(self, slice_id: int) -> bool:
         return slice_id in self._out
 
+    def actor_of(self, slice_id: int) -> Any:
+        """Return the handle of the member that has a slice."""
+        return self._out[slice_id].member.actor
+
     def _choose(self, alone: bool) -> Member:
         crew, mine = self._crew, self._mine()
         choice = mine

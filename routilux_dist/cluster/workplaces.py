@@ -102,6 +102,12 @@ class Workplaces:
         else:
             ray.cancel(receipt, force=force)
 
+    def actor_of(self, slice_id: int) -> Any:
+        """Return the actor that has a slice; None if it is a task."""
+        if self._share is not None and slice_id in self._share:
+            return self._share.actor_of(slice_id)
+        return self._at[slice_id][1] if slice_id in self._at else None
+
     def died(self, slice_id: int, alone: bool) -> bool:
         """The process that had a slice is gone; the next slice for its place gets a new one.
 

@@ -11,7 +11,7 @@ export RAY_ENABLE_UV_RUN_RUNTIME_ENV = 0
 export RAY_USAGE_STATS_ENABLED = 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check crash simulate bench lock clean
+.PHONY: help demo test check crash chaos simulate bench lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,11 @@ check: $(STAMP) ## format, lint, types, import law, unit tests
 crash: $(STAMP) ## crash, cut and flip the journal: a million images, every bit of 64 KiB (takes an hour)
 	@$(BIN)/python -m tests.property.crashes 1000000
 	@$(BIN)/python -m tests.property.damage
+
+KILLS ?= 60
+SEED ?= 0
+chaos: $(STAMP) ## kill KILLS=60 workers, homes and coordinators each, and 12 drivers and clusters, while a ledger runs on Ray
+	@$(BIN)/python -m tests.chaos --kills $(KILLS) --seed $(SEED)
 
 bench: $(BENCH_STAMP) ## compare with other libraries
 	@$(BIN)/python -m benchmarks.run

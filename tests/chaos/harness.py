@@ -1,0 +1,337 @@
+"""Runs the ledger, kills processes of it at random moments, and has every round verified by another process."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.chaos import processes
+from tests.chaos.verify import Line
+
+ROOT = Path(__file__).resolve().parents[2]
+#: What is killed: processes of stateless steps, homes of state, coordinators, drivers of detached jobs, everything.
+KINDS = ("workers", "homes", "coordinator", "driver", "all")
+#: Seconds for anything at all to happen, and for a round to end; nothing needs a tenth of it on a quiet machine.
+PATIENCE, ROUND_PATIENCE = 120.0, 240.0
+#: Lines that a process has written before it is killed: three kills around one message would be that message's fault.
+WARM = 30
+#: Part of a round's numbers after which nobody is killed any more.
+LATE = 0.9
+
+
+class ChaosError(Exception):
+    """The rig itself does not work, or the system hangs."""
+
+
+class Witness:
+    """What the witness file says so far."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._read = 0
+        self.lines: list[Line] = []
+
+    def look(self) -> list[Line]:
+        """Read on."""
+        if self.path.exists():
+            with self.path.open("rb") as file:
+                file.seek(self._read)
+                text, end, _ = file.read().rpartition(b"\n")
+            self._read += len(text) + len(end)
+            for line in text.decode().splitlines():
+                routine, n, pid, at = line.split()
+                self.lines.append(Line(routine, int(n), int(pid), float(at)))
+        return self.lines
+
+    def done(self) -> int:
+        """Return how many numbers reached the end of the line."""
+        return len({line.n for line in self.look() if line.routine == "chain"})
+
+
+class Child:
+    """A driver process."""
+
+    def __init__(self, log: Path, address: str = "local") -> None:
+        with log.open("ab") as errors:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "tests.chaos.driver", address],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                cwd=ROOT,
+                env=environment(),
+            )
+        self.address: str = self.answer(PATIENCE)["address"]
+
+    def answer(self, seconds: float) -> dict[str, Any]:
+        """Return the next answer."""
+        assert self.process.stdout is not None
+        if not select.select([self.process.stdout], [], [], seconds)[0]:
+            raise ChaosError(f"the driver does not answer within {seconds} s")
+        line = self.process.stdout.readline()
+        if not line:
+            raise ChaosError(f"the driver ended with {self.process.wait(timeout=10)}")
+        answer: dict[str, Any] = json.loads(line)
+        if "error" in answer:
+            raise ChaosError(answer["error"])
+        return answer
+
+    def send(self, do: str, **spec: Any) -> None:
+        """Send a command; its answer comes when it is carried out."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(json.dumps({"do": do, **spec}).encode() + b"\n")
+        self.process.stdin.flush()
+
+    def call(self, do: str, **spec: Any) -> dict[str, Any]:
+        """Have a command carried out."""
+        self.send(do, **spec)
+        return self.answer(ROUND_PATIENCE)
+
+    def kill(self, everything: bool) -> None:
+        """Kill the process; with `everything` all of its descendants, its cluster among them."""
+        pids = processes.tree(self.process.pid) if everything else [self.process.pid]
+        for pid in pids:
+            processes.kill(pid)
+        self.process.wait(timeout=30)
+        left = processes.gone(pids, 30)
+        if left:
+            raise ChaosError(f"killed, and still there: {left}")
+
+    def close(self) -> None:
+        """Let it end."""
+        assert self.process.stdin is not None
+        pids = processes.tree(self.process.pid)
+        self.process.stdin.close()
+        try:
+            self.process.wait(timeout=60)
+        finally:
+            for pid in processes.gone(pids, 20):
+                processes.kill(pid)
+
+
+def environment() -> dict[str, str]:
+    """Return what Ray's processes inherit."""
+    return {
+        **{key: value for key, value in os.environ.items() if key != "RAY_ADDRESS"},
+        "RAY_AUTH_MODE": "disabled",
+        "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+        "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "workers")]),
+    }
+
+
+@dataclass(slots=True)
+class Totals:
+    """What a run amounts to."""
+
+    kind: str
+    seed: int
+    rounds: int = 0
+    figures: dict[str, int] = field(default_factory=dict)
+    violations: list[str] = field(default_factory=list)
+
+    def add(self, report: dict[str, Any]) -> None:
+        """Add a round."""
+        self.rounds += 1
+        for name, value in report.items():
+            if isinstance(value, int):
+                self.figures[name] = self.figures.get(name, 0) + value
+        self.violations += [f"round {self.rounds}: {text}" for text in report["violations"]]
+
+
+class Harness:
+    """One kind of kill.
+
+    Args:
+        kind: One of `KINDS`.
+        folder: Where everything is written.
+        seed: Of the moments and the victims.
+        mean: Mean seconds between two kills.
+        n: Numbers in a round.
+        seconds: What a number takes.
+    """
+
+    def __init__(
+        self, kind: str, folder: Path, seed: int, mean: float = 0.8, n: int = 3000, seconds: float = 0.003
+    ) -> None:
+        self.kind, self.folder, self.mean, self.n, self.seconds = kind, folder, mean, n, seconds
+        self.totals = Totals(kind, seed)
+        self._random = random.Random(seed)
+        self._log = folder / "drivers.log"
+        self._head: Child | None = None
+        self._child: Child | None = None
+
+    def run(self, kills: int, until: float = float("inf")) -> Totals:
+        """Run rounds until enough processes were killed, or it is too late (monotonic time); then look for what leaked."""
+        folder = self.folder
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            if self.kind == "driver":
+                self._head = Child(self._log)
+            self._child = self._new_child()
+            while (
+                self.totals.figures.get("kills", 0) < kills and time.monotonic() < until and not self.totals.violations
+            ):
+                self._round(kills - self.totals.figures.get("kills", 0))
+            self._look_for_leaks()
+        except ChaosError as exc:
+            self.totals.violations.append(str(exc))
+        finally:
+            for child in (self._child, self._head):
+                if child is not None and child.process.poll() is None:
+                    child.kill(everything=True)
+        self._judge()
+        return self.totals
+
+    def _new_child(self) -> Child:
+        return Child(self._log, self._head.address if self._head is not None else "local")
+
+    # ---- a round -------------------------------------------------------------------------------------------------
+
+    def _round(self, most: int) -> None:
+        name = f"{self.kind}-{self.totals.rounds}"
+        witness = Witness(self.folder / f"{name}.witness")
+        told = self.folder / f"{name}.told"
+        saved = self.kind != "workers"
+        spec = {
+            "job": name,
+            "n": self.n,
+            "seconds": self.seconds,
+            "witness": str(witness.path),
+            "checkpoint": str(self.folder / "ckpt") if saved else None,
+            "detached": self.kind == "driver",
+        }
+        assert self._child is not None
+        self._child.call("submit", **spec)
+        kills = self._kill_some(witness, spec, most)
+        self._child.call("wait", told=str(told), timeout=ROUND_PATIENCE - 30)
+        facts = {"n": self.n, "told": str(told), "witness": str(witness.path), "kills": kills}
+        (self.folder / f"{name}.json").write_text(json.dumps(facts))
+        command = [sys.executable, "-m", "tests.chaos.verify", str(self.folder / f"{name}.json")]
+        checked = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment(), timeout=PATIENCE)
+        if not checked.stdout:
+            raise ChaosError(f"the verifier failed: {checked.stderr[-2000:]}")
+        self.totals.add(json.loads(checked.stdout))
+
+    def _kill_some(self, witness: Witness, spec: dict[str, Any], most: int) -> list[dict[str, Any]]:
+        """Kill at random moments until the round is nearly over."""
+        strike: Callable[..., dict[str, Any] | None] = {
+            "workers": self._strike_worker,
+            "homes": self._strike_worker,
+            "coordinator": self._strike_coordinator,
+            "driver": self._strike_driver,
+            "all": self._strike_everything,
+        }[self.kind]
+        kills: list[dict[str, Any]] = []
+        while len(kills) < most:
+            seen = witness.done()
+            pause = self._random.expovariate(1 / self.mean)
+            if not self._progress(witness, seen, pause):
+                break
+            kill = strike(witness, spec)
+            if kill is not None:
+                kills.append(kill)
+        return kills
+
+    def _progress(self, witness: Witness, seen: int, pause: float) -> bool:
+        """Wait until there was some progress, and then for a random while; return whether the round is still young."""
+        until = time.monotonic() + PATIENCE
+        while (done := witness.done()) < min(seen + WARM, LATE * self.n):
+            if time.monotonic() > until:
+                raise ChaosError(f"nothing happens any more: {done} of {self.n} numbers in {witness.path.name}")
+            time.sleep(0.02)
+        time.sleep(pause)
+        return witness.done() < LATE * self.n
+
+    def _strike_worker(self, witness: Witness, spec: dict[str, Any]) -> dict[str, Any] | None:
+        routine = "work" if self.kind == "workers" else "chain"
+        lines = [line for line in witness.look() if line.routine == routine]
+        written: dict[int, int] = {}
+        for line in lines:
+            written[line.pid] = written.get(line.pid, 0) + 1
+        recent = {line.pid for line in lines[-200:] if line.at > time.monotonic() - 0.5 and written[line.pid] >= WARM}
+        victims = sorted(pid for pid in recent if processes.alive(pid))
+        if not victims:
+            return None
+        pid = self._random.choice(victims)
+        if not self._at_work(witness, routine, pid):
+            return None
+        return {"what": "worker", "pid": pid, "at": time.monotonic()} if processes.kill(pid) else None
+
+    def _at_work(self, witness: Witness, routine: str, pid: int) -> bool:
+        """Wait for a process to begin with a number: a kill between two slices would prove nothing."""
+        known, until = len(witness.lines), time.monotonic() + 0.5
+        while time.monotonic() < until:
+            if any(line.pid == pid and line.routine == routine for line in witness.look()[known:]):
+                return True
+            known = len(witness.lines)
+            time.sleep(0.0005)
+        return False
+
+    def _strike_coordinator(self, witness: Witness, spec: dict[str, Any]) -> dict[str, Any] | None:
+        assert self._child is not None
+        found = [
+            pid for pid in processes.tree(self._child.process.pid) if processes.title(pid).startswith("ray::SavedHub")
+        ]
+        if len(found) != 1:
+            return None
+        killed = processes.kill(found[0])
+        return {"what": "coordinator", "pid": found[0], "at": time.monotonic()} if killed else None
+
+    def _strike_driver(self, witness: Witness, spec: dict[str, Any]) -> dict[str, Any]:
+        assert self._child is not None
+        pid = self._child.process.pid
+        self._child.kill(everything=False)
+        kill = {"what": "driver", "pid": pid, "at": time.monotonic()}
+        self._child = self._new_child()
+        self._child.call("attach", **spec)
+        return kill
+
+    def _strike_everything(self, witness: Witness, spec: dict[str, Any]) -> dict[str, Any]:
+        assert self._child is not None
+        pid = self._child.process.pid
+        self._child.kill(everything=True)
+        kill = {"what": "cluster", "pid": pid, "at": time.monotonic()}
+        self._child = self._new_child()
+        self._child.call("recover", **spec)
+        return kill
+
+    # ---- afterwards ----------------------------------------------------------------------------------------------
+
+    def _look_for_leaks(self) -> None:
+        """Nothing may be left of the runs but Ray itself."""
+        assert self._child is not None
+        detached = [f"driver-{n}" for n in range(self.totals.rounds)] if self.kind == "driver" else []
+        missing = self._child.call("close", detached=detached)["missing"]
+        if missing:
+            self.totals.violations.append(f"the cluster has not got back {missing}")
+        owner = self._head or self._child
+        ours = ("ray::CrewMember", "ray::HostActor", "ray::Host", "ray::Hub", "ray::SavedHub", "ray::run_slice")
+        until = time.monotonic() + 30
+        while left := [t for pid in processes.tree(owner.process.pid) if (t := processes.title(pid)).startswith(ours)]:
+            if time.monotonic() > until:
+                self.totals.violations.append(f"processes are left: {left}")
+                return
+            time.sleep(0.1)
+        owner.close()
+
+    def _judge(self) -> None:
+        """A run that proves nothing is wrong too."""
+        figures, wrong = self.totals.figures, self.totals.violations
+        kills, hits = figures.get("kills", 0), figures.get("hits", 0)
+        if not wrong and hits < 0.8 * kills:
+            wrong.append(f"only {hits} of {kills} kills met work under way: this proves nothing")
+        if not wrong and not kills:
+            wrong.append("nothing was killed: this proves nothing")
+        if not wrong and self.kind != "driver" and not figures.get("re_executions"):
+            wrong.append("nothing was executed twice: this proves nothing")

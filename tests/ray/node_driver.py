@@ -1,0 +1,181 @@
+"""A cluster of a head and two nodes on this machine; in each scenario the nodes that work are lost.
+
+The head has no CPU and holds the driver; coordinators are kept there, as they are in a deployment.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import ray
+import ray._private.state
+from ray.cluster_utils import Cluster
+
+import routilux_dist as rd
+from tests.chaos import ledger
+from tests.chaos.verify import verify, witness
+
+N, ARRAYS, SIDE = 900, 24, 5 << 20
+SECONDS = 200
+
+
+def make_large(n: int) -> Any:
+    time.sleep(0.15)
+    return np.full(SIDE, n % 251, dtype=np.uint8)
+
+
+class Sum(rd.Routine):
+    """Adds up arrays, which come through the object store."""
+
+    def setup(self) -> None:
+        self.add_slot("input")
+        self.add_event("output")
+        self.add_state(total=0, count=0)
+
+    def logic(self, input: Any) -> None:
+        self.state["total"] += int(input[0])
+        self.state["count"] += len(input) // SIDE
+
+    def finish(self) -> None:
+        self.emit("output", [self.state["total"], self.state["count"]])
+
+
+class World:
+    """The cluster, and its nodes that work."""
+
+    def __init__(self) -> None:
+        store = {"object_store_memory": 256 << 20}
+        # A raylet that is gone is noticed after five seconds instead of fifteen; one that has no time gets twenty-five.
+        config = {"health_check_period_ms": 500, "health_check_timeout_ms": 2000, "health_check_failure_threshold": 10}
+        self.cluster = Cluster(
+            initialize_head=True,
+            head_node_args={"num_cpus": 0, "include_dashboard": False, "_system_config": config, **store},
+        )
+        self.store = store
+        self.nodes = [self.add(), self.add()]
+        ray.init(address=self.cluster.address, log_to_driver=False)
+        self.cluster.wait_for_nodes()
+
+    def add(self) -> Any:
+        return self.cluster.add_node(num_cpus=2, **self.store)
+
+    def lose(self, place: int) -> None:
+        """Kill a node with all that it runs; another one takes its place."""
+        self.cluster.remove_node(self.nodes[place], allow_graceful=False)
+        self.nodes[place] = self.add()
+
+    def busy(self, *classes: str) -> int:
+        """Return the place of a node that runs an actor of one of these classes, and no coordinator of its own job."""
+        actors = [a for a in ray._private.state.actors().values() if a["State"] == "ALIVE"]
+        at = {
+            place: {a["ActorClassName"] for a in actors if a["Address"]["NodeID"] == node.node_id}
+            for place, node in enumerate(self.nodes)
+        }
+        found = [place for place, here in at.items() if here & set(classes)]
+        spared = [place for place in found if not at[place] & {"Hub", "SavedHub"}]
+        assert found, f"nobody works: {at}"
+        return (spared or found)[0]
+
+    def close(self) -> None:
+        ray.shutdown()
+        self.cluster.shutdown()
+
+
+def begun(job: rd.Job, least: int) -> None:
+    """Wait for some messages to be done, and more to be under way."""
+    until = time.monotonic() + SECONDS
+    while (count := job.stats()["messages"])["done"] < least or not count["in_flight"]:
+        assert time.monotonic() < until, count
+        time.sleep(0.02)
+
+
+def stateless(world: World, folder: Path) -> None:
+    """Members of the crew go down with their node; the job is not saved."""
+    sign = folder / "stateless"
+    flow = rd.Flow("stateless")
+    work = ledger.Work()
+    work.set_config(witness=str(sign), seconds=0.005)
+    flow.add_routine(rd.routine(ledger.numbers), "numbers")
+    flow.add_routine(work, "work")
+    flow.connect("numbers.output", "work.input")
+    with rd.Runtime(max_workers=2) as runtime:
+        job = runtime.submit(flow, N)
+        begun(job, N // 10)
+        until = time.monotonic() + SECONDS / 4
+        while len({line.pid for line in witness(sign)[-20:]}) < 2:
+            assert time.monotonic() < until, "there is a member on each node"
+        world.lose(world.busy("CrewMember"))
+        assert sorted(job.result(timeout=SECONDS)["work.output"]) == list(range(N))
+        assert not job.dead_letters
+        assert not job.errors
+    times = Counter(line.n for line in witness(sign))
+    assert times.total() > N, "work was under way"
+
+
+def large_results(world: World, folder: Path) -> None:
+    """Arrays of five megabytes lie in the object store of the node that made them; the job is saved."""
+    flow = rd.Flow("large")
+    flow.add_routine(rd.routine(ledger.numbers), "numbers")
+    flow.add_routine(rd.routine(actors=2)(make_large), "large")
+    flow.add_routine(Sum(), "sum")
+    flow.connect("numbers.output", "large.input")
+    flow.connect("large.output", "sum.input")
+    with rd.Runtime(max_workers=2) as runtime:
+        job = runtime.submit(flow, ARRAYS, job_id="large", checkpoint=str(folder / "large"))
+        begun(job, 4)
+        world.lose(world.busy("HostActor"))
+        assert job.result(timeout=SECONDS) == {"sum.output": [[sum(range(ARRAYS)), ARRAYS]]}
+        assert not job.dead_letters
+        assert not job.errors
+
+
+def shards(world: World, folder: Path) -> None:
+    """Homes of a saved job go down with their node, again and again: the chains go on."""
+    sign = folder / "shards"
+    with rd.Runtime(max_workers=2) as runtime:
+        job = runtime.submit(ledger.flow(str(sign), 0.005), N, job_id="shards", checkpoint=str(folder / "ckpt"))
+        for least in (N // 3, N):
+            begun(job, least)
+            world.lose(world.busy("HostActor"))
+        assert job.wait_for_completion(timeout=SECONDS), job.stats()
+        told = {
+            "status": job.status,
+            "outputs": job.outputs,
+            "messages": job.stats()["messages"],
+            "letters": len(job.dead_letters),
+            "errors": [str(error) for error in job.errors],
+        }
+    report = verify(N, told, witness(sign), [])
+    assert report["violations"] == []
+    assert report["re_executions"] > 0, "work was under way"
+
+
+SCENARIOS: dict[str, Callable[[World, Path], None]] = {
+    "stateless": stateless,
+    "large": large_results,
+    "shards": shards,
+}
+
+
+def main(folder: str) -> None:
+    """Run the scenarios."""
+    world = World()
+    try:
+        for name, scenario in SCENARIOS.items():
+            started = time.monotonic()
+            scenario(world, Path(folder))
+            sys.stderr.write(f"{name}: {time.monotonic() - started:.1f} s\n")
+            sys.stdout.write(f"{name}:ok\n")
+            sys.stdout.flush()
+    finally:
+        world.close()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

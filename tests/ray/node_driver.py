@@ -96,7 +96,7 @@ def begun(job: rd.Job, least: int) -> None:
 
 
 def stateless(world: World, folder: Path) -> None:
-    """Members of the crew go down with their node; the job is not saved."""
+    """Members of the crew go down with their node. The job is saved, because its coordinator may be there too."""
     sign = folder / "stateless"
     flow = rd.Flow("stateless")
     work = ledger.Work()
@@ -105,7 +105,7 @@ def stateless(world: World, folder: Path) -> None:
     flow.add_routine(work, "work")
     flow.connect("numbers.output", "work.input")
     with rd.Runtime(max_workers=2) as runtime:
-        job = runtime.submit(flow, N)
+        job = runtime.submit(flow, N, job_id="stateless", checkpoint=str(folder / "stateless-ckpt"))
         begun(job, N // 10)
         until = time.monotonic() + SECONDS / 4
         while len({line.pid for line in witness(sign)[-20:]}) < 2:

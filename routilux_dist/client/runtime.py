@@ -367,6 +367,7 @@ class Runtime:
         *,
         job_id: str | None = None,
         detached: bool = False,
+        force: bool = False,
     ) -> Job:
         """Go on with a saved job whose processes are gone; one that still runs elsewhere is taken over.
 
@@ -375,6 +376,7 @@ class Runtime:
             flow: Its flow. It may have changed, as long as nothing that waits and no state loses its place.
             job_id: Which job; not needed if only one is saved there.
             detached: Whether it goes on when this process ends.
+            force: Go on also if it is quarantined, because it has killed its coordinator three times.
 
         Returns:
             The job. One that had ended has its results.
@@ -384,7 +386,7 @@ class Runtime:
             ConfigurationError: The flow has changed in a way that would lose something; every reason is named.
         """
         self._saved(checkpoint, detached)
-        return saving.recover(self, checkpoint, FlowRegistry.resolve(flow), job_id, detached)
+        return saving.recover(self, checkpoint, FlowRegistry.resolve(flow), job_id, detached=detached, force=force)
 
     def attach(self, job_id: str, flow: FlowModel | str | None = None) -> Job:
         """Return a handle of a saved job that another process submitted to this cluster: status, results, control.

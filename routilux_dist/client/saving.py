@@ -63,14 +63,16 @@ def submit(  # noqa: PLR0913 - keyword-only from the third on
     return holding(runtime, worker, job)
 
 
-def recover(runtime: Runtime, checkpoint: Checkpoint | str, flow: FlowModel, job_id: str | None, detached: bool) -> Job:
+def recover(
+    runtime: Runtime, checkpoint: Checkpoint | str, flow: FlowModel, job_id: str | None, *, detached: bool, force: bool
+) -> Job:
     """Go on with a saved job; see `Runtime.recover`."""
     found = as_checkpoint(checkpoint)
     if found is None:
         raise ConfigurationError("recover: say where the job is saved, such as rt.recover('ckpt/', flow=…)")
     run = job_id if job_id is not None else _only_run(found)
     runtime.make_way(run)
-    how = durable(flow, found, run, begin=False, go_on=True, detached=detached)
+    how = durable(flow, found, run, begin=False, go_on=True, detached=detached, force=force)
     worker = runtime.start(flow, need_entry=False, worker_id=run, durable=how)
     jobs = worker.stats()["jobs"]
     if not jobs:

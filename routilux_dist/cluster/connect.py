@@ -24,6 +24,8 @@ from routilux_workers.entry import Shipment, pack_code
 KNOCK_SECONDS = 10.0
 #: Seconds in which the name of a running flow that was closed gets free.
 NAME_SECONDS = 5.0
+#: Seconds in which a coordinator that is there already says whether it could go on.
+BROKEN_SECONDS = 10.0
 
 
 #: What a Ray of our own is called in messages.
@@ -86,6 +88,8 @@ class Cluster:
         from routilux_dist.cluster.saved_session import SavedSession
 
         assert opening.durable is not None
+        if opening.durable.go_on:
+            self._clear_away(f"routilux:{opening.worker_id}")
         migrating.migrate(opening)
         shipment = Shipment(
             plan=opening.plan,
@@ -106,6 +110,15 @@ class Cluster:
             ray.kill(hub, no_restart=True)
             raise exc.cause from None
         return SavedSession(opening, on_news, hub, partitions, opening.durable.detached)
+
+    def _clear_away(self, name: str) -> None:
+        """End a coordinator of this name that could not go on: it only stays to say why."""
+        try:
+            there: Any = ray.get_actor(name, namespace=self.namespace)
+            if ray.get(there.broken.remote(), timeout=BROKEN_SECONDS) is not None:
+                ray.kill(there, no_restart=True)
+        except (ValueError, AttributeError, ray.exceptions.RayError):
+            pass  # there is none, or it is another kind of thing, or it is going: its name gets free, or is taken
 
     def attach(self, name: str, client_id: str) -> tuple[Opening, Callable[[OnNews], Session]]:
         """Find a running flow that another process opened; return what it was opened with, and what opens a session.

@@ -77,6 +77,10 @@ class SavedHub(Hub):
             if self._broken is not None:
                 raise ExecutionError(self._broken)
 
+    async def broken(self) -> str | None:
+        """Return why it could not go on after a restart, or None."""
+        return self._broken
+
     async def _open(self, opening: Opening) -> None:
         await self.open(
             opening.worker_id, self._shipment, opening.workers, opening.tuning, opening.validate, nodes(), opening

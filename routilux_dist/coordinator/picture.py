@@ -112,7 +112,7 @@ def _job(job: Job) -> dict[str, Any]:
 
 def _as_job(given: dict[str, Any]) -> Job:
     return Job(
-        **{name: given[name] for name in _PLAIN},
+        **{name: given[name] for name in _PLAIN if name in given},  # older ones lack what was added since
         status=JobStatus(given["status"]),
         paused_as=None if given["paused_as"] is None else JobStatus(given["paused_as"]),
         outputs=list(given["outputs"]),

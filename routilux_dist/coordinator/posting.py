@@ -29,6 +29,8 @@ def posted(machine: Machine, event: Posted) -> None:
             machine.order(Refuse(client=event.client, job=event.job, reason=f"job {event.job!r} {what}"))
             return
         job = _create(machine, event)
+    elif event.client and event.client not in (job.client, *job.watchers):
+        job.watchers.append(event.client)  # it waits for the job as well
     for block in event.blocks:
         accept(machine, job, block) if job.stage == 0 else _too_late(machine, job, block)
     job.closed = job.closed or event.last

@@ -6,6 +6,7 @@ A snapshot is the machine's picture together with the timers that are set.
 
 from __future__ import annotations
 
+import contextlib
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -24,8 +25,9 @@ from routilux_dist.driver import changes, records
 from routilux_dist.driver.collecting import Collector
 from routilux_dist.driver.driver import Body, Driver
 from routilux_dist.driver.ledger import Ledger, Written
+from routilux_dist.driver.quarantine import WELL_SECONDS, Starts
 from routilux_dist.driver.session import Durable, Opening
-from routilux_dist.errors import CheckpointError, CheckpointVersionError
+from routilux_dist.errors import CheckpointError, CheckpointVersionError, StoreError
 from routilux_dist.plan.plan import Plan
 from routilux_dist.plan.tuning import Tuning
 
@@ -176,6 +178,7 @@ class DurableDriver(Driver):
         past: What the run was, if it goes on.
         later: Calls a function on the thread that owns the driver.
         on_fenced: Called when another coordinator has taken over.
+        starts: Is told once that this process lives well with the run.
     """
 
     def __init__(  # noqa: PLR0913 - keyword-only, and each is a fact of the place it runs in
@@ -190,6 +193,7 @@ class DurableDriver(Driver):
         past: Past | None,
         later: Callable[[Callable[[], None]], None],
         on_fenced: Callable[[str], None],
+        starts: Starts | None = None,
     ) -> None:
         super().__init__(machine, body, clock)
         self._setting, self._journal, self._every = setting, journal, checkpoint.seconds
@@ -203,18 +207,18 @@ class DurableDriver(Driver):
         self.trouble = ""
         self._snapshot_at = clock.monotonic()
         self._snapshot_seq = -1
-        self._ledger = Ledger(
-            journal,
-            checkpoint.durability,
-            lambda written: later(lambda: self._written(written)),
-            Collector(journal, checkpoint.keep),
-        )
+        self._starts, self._lives_well = starts, False
+        self._begun_at, self._commits = clock.monotonic(), machine.commits
+        self._later, self._is_fenced = later, False
+        self._ledger = Ledger(journal, checkpoint.durability, self._told, Collector(journal, checkpoint.keep))
 
     def begin(self) -> None:
         """Begin, or go on; to be called once the body can carry out commands. What goes on is told so, and dispatches at once."""
         past, self._past = self._past, None
         for at, key in past.timers if past is not None else ():
             self._set_timer(SetTimer(key, at))
+        # Where nothing waits to be done, nothing can be at fault.
+        self._lives_well = past is None or not any(job.blocks for job in self.machine.jobs.values())
         self.snapshot()
         if past is not None:
             self.feed(Restarted(self.machine.workers, dict(self.machine.slots)))
@@ -223,7 +227,9 @@ class DurableDriver(Driver):
         """Journal what happened, take it in, and carry out what the machine orders."""
         now = self.clock.monotonic()
         seq = self._ledger.add(records.dumps([now, list(events)], self._journal.hold_blob))
-        for command in self.machine.handle(*events, now=now):
+        commands = self.machine.handle(*events, now=now)
+        self._lives_well = self._lives_well or self.machine.commits > self._commits
+        for command in commands:
             if self._may(command):
                 self._do[type(command)](command)
             else:
@@ -250,8 +256,21 @@ class DurableDriver(Driver):
         else:
             self._waiting.append((self._ledger.seq, call))
 
+    def _told(self, written: Written) -> None:
+        """Hear of the ledger, in its own thread."""
+        if self._lives_well and not written.trouble and not written.fenced:
+            self._note_well()
+        self._later(lambda: self._written(written))
+
+    def _note_well(self) -> None:
+        starts, self._starts = self._starts, None
+        if starts is not None:
+            with contextlib.suppress(StoreError):  # then it counts once more than it should
+                starts.clear()
+
     def _written(self, written: Written) -> None:
         if written.fenced:
+            self._is_fenced = True
             self._on_fenced(written.fenced)
             return
         self.trouble = written.trouble
@@ -275,6 +294,9 @@ class DurableDriver(Driver):
     def next_due(self) -> float | None:
         """Return when the next timer, or a snapshot, is due."""
         due = super().next_due()
+        if self._starts is not None and not self._lives_well:
+            well_at = self._begun_at + WELL_SECONDS
+            due = well_at if due is None else min(due, well_at)
         if self._ledger.seq == self._snapshot_seq:
             return due
         snapshot_at = self._snapshot_at + self._every
@@ -283,6 +305,9 @@ class DurableDriver(Driver):
     def due(self) -> None:
         """Fire what is due; take a snapshot if it is time."""
         super().due()
+        if not self._lives_well and self.clock.monotonic() >= self._begun_at + WELL_SECONDS:
+            self._lives_well = True
+            self.snapshot()  # the ledger notes it with what it writes next
         if self._ledger.seq != self._snapshot_seq and self.clock.monotonic() >= self._snapshot_at + self._every:
             jobs = [job.id for job in self.machine.jobs.values() if not job.stream]
             if jobs:
@@ -299,6 +324,8 @@ class DurableDriver(Driver):
     def close(self) -> None:
         """Write what is left."""
         self._ledger.close()
+        if not self._is_fenced:
+            self._note_well()
 
 
 # ---- opening ---------------------------------------------------------------------------------------------------------
@@ -331,7 +358,7 @@ def open_run(
     """Open a run, to begin it or to go on with it: `begin` comes next.
 
     Raises:
-        CheckpointError: It cannot be read, has begun already, or is not there.
+        CheckpointError: It cannot be read, has begun already, is not there, or is quarantined.
         ConfigurationError: Its flow has changed in a way that loses something.
     """
     durable = opening.durable
@@ -340,6 +367,8 @@ def open_run(
     store = open_store(checkpoint.url)
     if not durable.go_on or not durable.begin:
         _check_presence(store, durable)
+    starts = Starts(store, durable.run)
+    starts.begin(durable.force)
     journal, found = Journal.open(store, durable.run, checkpoint.key, checkpoint.keep)
     try:
         past = read(found, journal.get_blob, checkpoint.allow_pickle)
@@ -372,9 +401,12 @@ def open_run(
             past=past,
             later=later,
             on_fenced=on_fenced,
+            starts=starts,
         )
     except BaseException:
         journal.close()
+        with contextlib.suppress(StoreError):
+            starts.take_back()
         raise
     return driver
 

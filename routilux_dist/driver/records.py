@@ -42,7 +42,11 @@ def _entry(cls: type, name: str) -> TypeEntry:
         return [getattr(value, name) for name in names]
 
     def decode(values: list[Any]) -> Any:
-        return cls(**dict(zip(names, values, strict=True)))
+        if len(values) > len(names):
+            raise SerializationError(
+                f"a {cls.__name__} in it has fields that this version does not know: use a newer one"
+            )
+        return cls(**dict(zip(names, values)))  # older records lack what was added since, see `_TABLE`
 
     return TypeEntry(cls, name, 1, encode, decode)
 
@@ -111,7 +115,8 @@ _FAILURE, _NEEDS = _field_names(failure.Failure), _field_names(plan.Needs)
 #: Classes that take keywords only.
 _KEYWORDS = dict.fromkeys((events.Posted, failure.Failure, Tuning), True)
 
-#: Name in the bytes -> class, of those that are just their fields. Names are the format: never change one.
+#: Name in the bytes -> class, of those that are just their fields. Names and the order of fields are the format: never change
+#: one. A field that is added goes to the end and has a default.
 _TABLE: dict[str, type] = {
     "b": block.Block,
     "w": block.Rows,

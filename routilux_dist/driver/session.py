@@ -60,6 +60,7 @@ class Durable:
         begin: Whether the run may begin; else it has to be there.
         go_on: Whether it may be there; else it has to begin.
         detached: Whether it outlives the process that opens it.
+        force: Whether it is tried also if it is quarantined.
         schemas: See `durable.Setting`.
     """
 
@@ -68,6 +69,7 @@ class Durable:
     begin: bool = True
     go_on: bool = False
     detached: bool = False
+    force: bool = False
     schemas: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -110,7 +112,7 @@ class Opening:
     def again(self) -> Opening:
         """Return it for a coordinator that takes the place of another one."""
         assert self.durable is not None
-        return dataclasses.replace(self, durable=dataclasses.replace(self.durable, begin=True, go_on=True))
+        return dataclasses.replace(self, durable=dataclasses.replace(self.durable, begin=True, go_on=True, force=False))
 
     def partitions(self, homes: int) -> dict[int, int]:
         """Return the number of homes by group, with `homes` for groups that leave it open."""

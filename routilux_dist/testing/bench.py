@@ -101,7 +101,7 @@ class Bench:
         port = self.port(path)
         home = partition if partition is not None else self.home(port, job)
         block = Block(job, port, home, rows, nbytes, 1, 0, True, "", body)
-        self.feed(Posted(job=job, blocks=(block,), client="client", **fields))
+        self.feed(Posted(job=job, blocks=(block,), **{"client": "client", **fields}))
 
     def ask(self, job: str, action: str, reason: str = "") -> None:
         """Control a job: "pause", "resume", "cancel", "close", "release"."""

@@ -211,3 +211,23 @@ def test_a_coordinator_that_was_shut_down_does_not_come_back(back: Back) -> None
     asyncio.run(back.shut_down("run"))
     assert asyncio.run(back.news("run", "client")).news == [Gone("the running flow was shut down")]
     assert not back._coordinators
+
+
+def test_a_job_that_kills_its_coordinator_again_and_again_is_put_aside(ray_cluster: str, tmp_path: Path) -> None:
+    with rd.Runtime(max_workers=2) as runtime:
+        job = runtime.submit(folding(slowly=True), N, job_id="poison", checkpoint=str(tmp_path))
+        begun(job, 50)
+        (tmp_path / "poison" / "starts").write_bytes(b"3")  # as three coordinators would leave it
+        os.kill(pid_of("poison"), signal.SIGKILL)
+        with pytest.raises(rd.ExecutionError, match="'poison' is quarantined"):
+            job.result(timeout=SECONDS)
+        with pytest.raises(rd.CheckpointError, match=r"quarantined.*force=True"):
+            runtime.recover(str(tmp_path), folding(slowly=True))
+        assert runtime.recover(str(tmp_path), folding(slowly=True), force=True).result(timeout=SECONDS) == RIGHT
+
+
+def test_every_client_of_a_job_is_told_how_it_ended(ray_cluster: str, tmp_path: Path) -> None:
+    with rd.Runtime(max_workers=2) as first, rd.Runtime(max_workers=2) as second:
+        job = first.submit(folding(slowly=True), 200, job_id="shared", checkpoint=str(tmp_path))
+        other = second.attach("shared")
+        assert job.result(timeout=SECONDS) == other.result(timeout=SECONDS) == {"fold.output": [[sum(range(200)), 200]]}

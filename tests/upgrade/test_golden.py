@@ -9,13 +9,16 @@ from __future__ import annotations
 import datetime as dt
 import decimal
 import pathlib
+import shutil
 import sys
+import time
 import uuid
 from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 
+import routilux_dist as rd
 from routilux_dist.checkpoint.directory import DirectoryStore
 from routilux_dist.checkpoint.journal import Journal
 from routilux_dist.checkpoint.memory import MemoryStore
@@ -84,6 +87,67 @@ def test_journals(version: str, key: bytes | None) -> None:
     assert journal.load("good") == (2, b"state of 2")
 
 
+class Fold(rd.Routine):
+    """All it has seen, in the end; by parity."""
+
+    def setup(self) -> None:
+        self.add_slot("input")
+        self.add_event("output")
+        self.add_state(total=0, seen=[], key=parity)
+
+    def logic(self, input: int) -> None:
+        self.state["total"] += input
+        self.state["seen"].append(input)
+        rd.current_job().update("count", 1, reducer="sum")
+
+    def finish(self) -> None:
+        self.emit("output", [self.state["total"], sorted(self.state["seen"])])
+
+
+def parity(n: int) -> int:
+    return n % 2
+
+
+def folding() -> rd.Flow:
+    flow = rd.Flow("golden")
+    flow.add_routine(Fold(), "fold")
+    flow.add_validator(not_negative, routine="fold")
+    return flow
+
+
+def not_negative(state: dict[str, Any]) -> bool:
+    return bool(state["total"] >= 0)
+
+
+@pytest.mark.parametrize("version", versions())
+def test_saved_jobs(version: str, tmp_path: pathlib.Path) -> None:
+    shutil.copytree(GOLDEN / version / "jobs", tmp_path / "jobs")  # opening writes
+    with rd.Runtime(backend="local") as runtime:
+        job = runtime.recover(str(tmp_path / "jobs"), folding())
+        assert set(job.state()["checkpoints"]) == {"last_good", "five"}
+        assert (job.status, job.data) == ("running", {"count": 7})
+        job.rollback("five")
+        runtime.post("golden", "fold", "input", 10, worker_id="folded", job_id="folded")
+        job.close()
+        assert sorted(job.result(timeout=60)["fold.output"]) == [[4, [1, 3]], [16, [0, 2, 4, 10]]]
+        assert job.stats()["messages"] == {
+            "accepted": 8, "done": 6, "dead": 0, "discarded": 0, "retracted": 2, "pending": 0, "in_flight": 0, "outputs": 2,
+        }  # fmt: skip
+
+
+def write_job(home: pathlib.Path) -> None:
+    """Write a saved job that has not ended: a snapshot with all that a job can have, and a journal after it."""
+    for numbers in (range(5), range(5, 7)):
+        with rd.Runtime(backend="local") as runtime:
+            worker = runtime.exec(folding(), worker_id="folded", checkpoint=str(home / "jobs"))
+            for n in numbers:
+                job = worker.post("fold", "input", n, job_id="folded", close=False, metadata={"who": "golden"})
+            while job.stats()["messages"]["done"] <= numbers[-1]:
+                time.sleep(0.01)
+            if numbers[-1] == 4:
+                job.checkpoint("five")
+
+
 def write(version: str) -> None:
     """Write the files of a new version."""
     home = GOLDEN / version
@@ -93,6 +157,7 @@ def write(version: str) -> None:
         (home / "typed" / f"{name}.0.bin").write_bytes(data)
         for place, buffer in enumerate(buffers, 1):
             (home / "typed" / f"{name}.{place}.bin").write_bytes(buffer)
+    write_job(home)
     for run, key in (("plain", None), ("signed", KEY)):
         store = DirectoryStore(home / "journals")
         journal, _ = Journal.open(store, run, key=key)

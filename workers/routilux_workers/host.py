@@ -239,7 +239,9 @@ class Host:
                 for job in jobs:
                     self.receipt.stop(job, faults.failure(found.error, job, name, "", self.codec, kind="invalid"))
                 if not found.job:  # it outlives the jobs
-                    stateful.put_back_all(found.job)
+                    for home, key in stateful.before:
+                        if not home:
+                            stateful.put_cell_back(home, key)
 
     def _refuse_changes(self, watch: Watch) -> None:
         """End the jobs of a slice that changed what routines may only read; nobody knows which of them did."""

@@ -495,8 +495,8 @@ class StatefulRoutine:
 
     def rewind(self) -> None:
         """Put every cell back to where it was when the slice began."""
-        for home in {home for home, _ in self.before}:
-            self.put_back_all(home)
+        for home, key in self.before:
+            self.put_cell_back(home, key)
         for job, key in self.finished_now:
             self.finished[job].discard(key)
         self.armed.clear()  # at worst the coordinator rings twice
@@ -504,19 +504,17 @@ class StatefulRoutine:
         self.runs = self.waiting = 0
         self.careful = True
 
-    def put_back_all(self, home: str) -> None:
-        """Put the cells of a job ("" for the running flow's) back to where they were when the slice began."""
-        for (job, key), before in self.before.items():
-            if job != home:
-                continue
-            if before is None:
-                self.cells.get(home, {}).pop(key, None)
-                continue
-            cell = self.cells[home][key]
-            data, pickled, queues, merged, fresh, due = before
-            cell.data = pickle.loads(data) if pickled else data  # noqa: S301 - pickled by this process
-            cell.queues, cell.fresh, cell.due = queues, fresh, due
-            cell.merged = merges.put_back(cell.merged, merged)
+    def put_cell_back(self, home: str, key: Any) -> None:
+        """Put a cell that the slice touched back to where it was when the slice began."""
+        before = self.before[home, key]
+        if before is None:
+            self.cells.get(home, {}).pop(key, None)
+            return
+        cell = self.cells[home][key]
+        data, pickled, queues, merged, fresh, due = before
+        cell.data = pickle.loads(data) if pickled else data  # noqa: S301 - pickled by this process
+        cell.queues, cell.fresh, cell.due = queues, fresh, due
+        cell.merged = merges.put_back(cell.merged, merged)
 
 
 def _nothing() -> None:

@@ -150,3 +150,12 @@ def test_who_adopts_a_job_hears_of_its_end_and_so_does_who_posted_it(bench: Buil
     assert [report.client for report in one.of(Report)] == [posted_by, "new", "newer"]
     one.feed(ControlAsked("j", "adopt", client="late"))
     assert one.of(Report)[-1].client == "late"
+
+
+def test_who_posts_to_the_job_of_another_client_hears_of_its_end(bench: Build) -> None:
+    one = bench()
+    for client in ("first", "second", "first"):
+        one.post("j", "a.input", last=False, client=client)
+    one.ask("j", "close")
+    one.run_out()
+    assert [report.client for report in one.of(Report)] == ["first", "second"]

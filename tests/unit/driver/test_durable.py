@@ -15,6 +15,7 @@ from routilux_dist.coordinator.events import ControlAsked, Event, Posted, SliceF
 from routilux_dist.driver import durable, records
 from routilux_dist.driver.durable import DurableDriver, Past, Setting, SteadyClock
 from routilux_dist.driver.ledger import Written
+from routilux_dist.driver.quarantine import Starts
 from routilux_dist.errors import CheckpointVersionError
 from routilux_dist.plan.tuning import Tuning
 from routilux_dist.testing import Bench
@@ -50,7 +51,7 @@ class World:
     def tell(self, news: Any) -> None:
         self.told.append(news)
 
-    def open(self) -> DurableDriver:
+    def open(self, starts: Starts | None = None) -> DurableDriver:
         one = Bench(summing(), homes=1, keeps=True)
         journal, found = Journal.open(self.store, "run")
         past = durable.read(found, journal.get_blob)
@@ -68,6 +69,7 @@ class World:
             past=past,
             later=self.later.append,
             on_fenced=self.fenced.append,
+            starts=starts,
         )
         driver.begin()
         return driver

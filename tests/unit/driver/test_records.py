@@ -151,3 +151,10 @@ def test_nonsense_is_refused(data: bytes) -> None:
 def test_a_body_is_never_opened() -> None:
     packed = Packed(b"not even msgpack", (), 1)
     assert again(packed) == packed
+
+
+def test_older_records_lack_what_was_added_since() -> None:
+    entry = records._entry(events.SliceLost, "lost")
+    assert entry.decode([1, 1, "gone"]) == events.SliceLost(1, 1, "gone")
+    with pytest.raises(SerializationError, match=r"SliceLost .*use a newer one"):
+        entry.decode([1, 1, "gone", False, "more"])

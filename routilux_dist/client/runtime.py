@@ -6,7 +6,6 @@ import atexit
 import contextlib
 import logging
 import os
-import queue
 import threading
 import weakref
 from collections.abc import Callable, Iterator, Mapping
@@ -14,7 +13,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from routilux_dist.checkpoint.options import Checkpoint, as_checkpoint
-from routilux_dist.client import saving
+from routilux_dist.client import reaping, saving
 from routilux_dist.client.job import Job
 from routilux_dist.client.worker import FlowWorker, Opener, new_id
 from routilux_dist.compiler.compile import prepare
@@ -163,7 +162,7 @@ class Runtime:
 
     def retire(self, worker: FlowWorker) -> None:
         """Have an instance closed once its jobs have ended. May be called by the garbage collector."""
-        _retire(self._workers, self._retiring, worker)
+        reaping.retire(self._workers, self._retiring, worker)
 
     def _prepare(self, flow: FlowModel, need_entry: bool) -> Plan:
         self._check_open()
@@ -203,9 +202,9 @@ class Runtime:
                     del self._implicit[flow]
             if worker.closed:
                 self._retiring.discard(worker)
-                _drop(self._workers, worker)
+                reaping.drop(self._workers, worker)
             else:
-                _retire(self._workers, self._retiring, worker)
+                reaping.retire(self._workers, self._retiring, worker)
 
     def _open(self, opening: Opening, on_news: OnNews) -> Session:
         if self._cluster is not None:
@@ -238,7 +237,7 @@ class Runtime:
                 known[1]()
             worker = self._start(found, self._prepare(found, need_entry), new_id(found.name), own=False)
             # When nobody holds the flow any more, its instance ends. A finalizer that was called lets go of the worker.
-            retire = weakref.finalize(found, _retire, self._workers, self._retiring, worker)
+            retire = weakref.finalize(found, reaping.retire, self._workers, self._retiring, worker)
             retire.atexit = False  # then there is no reaper any more; see `_close_at_exit`
             self._implicit[found] = (state, retire, worker)
             return worker
@@ -425,7 +424,7 @@ class Runtime:
         return self._cluster.overviews()
 
     def _worker(self, opening: Opening, routines: Mapping[str, Any], opener: Opener) -> FlowWorker:
-        _reaper.start()
+        reaping.start()
         forget = weakref.WeakMethod(self._forget)
         return FlowWorker(opening.plan, routines, opening, opener, lambda ended: _call(forget(), ended))
 
@@ -490,65 +489,7 @@ class Runtime:
         return f"<Runtime backend={self.backend!r}: {state}>"
 
 
-class _Reaper:
-    """The thread that closes instances nobody can reach any more, each once its jobs have ended."""
-
-    def __init__(self) -> None:
-        #: Instances to look at, and the sets to take them out of. Its `put` may be called from anywhere, finalizers included.
-        self.queue: queue.SimpleQueue[tuple[set[FlowWorker], FlowWorker]] = queue.SimpleQueue()
-        self._lock = threading.Lock()
-        self._thread: threading.Thread | None = None
-
-    def start(self) -> None:
-        """Start the thread, if it does not run yet. Not for finalizers."""
-        with self._lock:
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="routilux-reaper", daemon=True)
-                self._thread.start()
-
-    def _run(self) -> None:
-        while True:
-            self._look_at(*self.queue.get())
-
-    def _look_at(self, retiring: set[FlowWorker], worker: FlowWorker) -> None:
-        job = next((job for job in worker.jobs if not job.done()), None)
-        if job is not None:
-            job.add_done_callback(lambda _: self.queue.put((retiring, worker)))
-            return
-        if not worker.give_up(lambda: self.queue.put((retiring, worker))):
-            return
-        with contextlib.suppress(Exception):  # whatever it is: the others have to be closed too
-            worker.close()
-        retiring.discard(worker)
-
-
-_reaper = _Reaper()
 _runtimes: weakref.WeakSet[Runtime] = weakref.WeakSet()
-
-
-def _new_reaper() -> None:
-    global _reaper
-    _reaper = _Reaper()
-
-
-# A forked child has no thread.
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_new_reaper)
-
-
-def _retire(workers: dict[str, FlowWorker], retiring: set[FlowWorker], worker: FlowWorker) -> None:
-    """Hand an instance that nobody can reach any more to the reaper.
-
-    Called by the garbage collector, on any thread, whatever that thread holds: it takes no lock and waits for nothing.
-    """
-    _drop(workers, worker)
-    retiring.add(worker)
-    _reaper.queue.put((retiring, worker))
-
-
-def _drop(workers: dict[str, FlowWorker], worker: FlowWorker) -> None:
-    if workers.get(worker.worker_id) is worker:
-        del workers[worker.worker_id]
 
 
 def _call(forget: Callable[[FlowWorker], None] | None, worker: FlowWorker) -> None:

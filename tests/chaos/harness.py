@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -102,9 +103,17 @@ class Child:
         for pid in pids:
             processes.kill(pid)
         self.process.wait(timeout=30)
+        self._let_go()
         left = processes.gone(pids, 30)
         if left:
             raise ChaosError(f"killed, and still there: {left}")
+
+    def _let_go(self) -> None:
+        """Close the pipes; what could not be sent any more is nobody's."""
+        for pipe in (self.process.stdin, self.process.stdout):
+            if pipe is not None:
+                with contextlib.suppress(BrokenPipeError):
+                    pipe.close()
 
     def close(self) -> None:
         """Let it end."""
@@ -114,6 +123,7 @@ class Child:
         try:
             self.process.wait(timeout=60)
         finally:
+            self._let_go()
             for pid in processes.gone(pids, 20):
                 processes.kill(pid)
 

@@ -126,7 +126,7 @@ SCRIPT = """
     from flows import summing
 
     with rd.Runtime(backend="local") as runtime:
-        job = runtime.submit(summing, 500, job_id="nightly", checkpoint="ckpt/")
+        job = runtime.submit(summing, 1000, job_id="nightly", checkpoint="ckpt/")
         print(job.result())
 """
 

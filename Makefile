@@ -41,8 +41,9 @@ crash: $(STAMP) ## crash, cut and flip the journal: a million images, every bit 
 
 KILLS ?= 60
 SEED ?= 0
-chaos: $(STAMP) ## kill KILLS=60 workers, homes and coordinators each, and 12 drivers and clusters, while a ledger runs on Ray
+chaos: $(STAMP) ## kill KILLS=60 workers, homes and coordinators each, 12 drivers and clusters, and nodes, while work runs on Ray
 	@$(BIN)/python -m tests.chaos --kills $(KILLS) --seed $(SEED)
+	@RAY_memory_monitor_refresh_ms=0 $(BIN)/python -m tests.chaos.nodes
 
 bench: $(BENCH_STAMP) ## compare with other libraries
 	@$(BIN)/python -m benchmarks.run

@@ -9,12 +9,13 @@ from typing import Any
 from routilux_dist.plan.plan import GroupKind, Plan
 from routilux_dist.wire.block import Block
 
-#: A job's messages for a home: (job, group, partition, whether they wait at the door).
-Place = tuple[object, int, int, bool]
+#: A job's messages for a routine at its home: (job, routine, partition, whether they wait at the door). In a sequential flow all
+#: routines are one line; elsewhere those of a home may pass each other, as when one is held up because another is far behind.
+Place = tuple[object, str, int, bool]
 
 
 class Lines:
-    """Who stands where in the line to each home.
+    """Who stands where in the line to each routine with a home.
 
     Messages line up as they are committed. What a slice leaves over, or did not begin, comes to the head again. Messages that are
     tried again come when they are due, so they do not line up, and neither do control blocks.
@@ -29,12 +30,16 @@ class Lines:
             port.group >= 0 and plan.groups[port.group].kind in (GroupKind.SHARDS, GroupKind.SOLO)
             for port in plan.ports
         ]
+        self._line_of = [
+            "" if port.group >= 0 and plan.groups[port.group].kind is GroupKind.SOLO else port.routine
+            for port in plan.ports
+        ]
         self._lines: dict[Place, deque[object]] = {}
 
     def _line(self, job: object, block: Block) -> deque[object] | None:
         if not self._homed[block.port] or block.attempt > 1 or block.rows == 0:
             return None
-        place = (job, self._group[block.port], block.partition, block.entry)
+        place = (job, self._line_of[block.port], block.partition, block.entry)
         line = self._lines.get(place)
         if line is None:
             line = self._lines[place] = deque()

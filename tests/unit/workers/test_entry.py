@@ -3,6 +3,8 @@ from __future__ import annotations
 import dataclasses
 import pickle
 
+import cloudpickle
+
 import routilux_dist as rd
 from routilux_dist.testing import Workbench
 from routilux_dist.wire.block import Block, Form
@@ -136,7 +138,7 @@ def test_a_host_whose_open_failed_is_built_again_for_the_next_slice() -> None:
 def test_a_shipped_host_encodes_as_it_was_told() -> None:
     shipped, one = shipment()
     shipped = dataclasses.replace(shipped, codec=typed())
-    host = entry.open_host(pickle.loads(pickle.dumps(shipped)), 0)
+    host = entry.open_host(pickle.loads(cloudpickle.dumps(shipped)), 0)
     (block,) = host.run(work(one, 1)).outputs
     assert block.body.form == Form.TYPED
     assert entry.refuse(work(one, 1), KeyError("a"), typed()).stopped["job"].exception.form == Form.TYPED  # type: ignore[union-attr]

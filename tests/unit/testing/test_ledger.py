@@ -17,7 +17,9 @@ def block(*payloads: object, job: str = "j", items: Any = None) -> Block:
     return Block(job, 0, 0, len(payloads), 0, 1, 0, True, "", Rows(list(payloads), items))
 
 
-PLAN: Any = SimpleNamespace(ports=[SimpleNamespace(group=0)], groups=[SimpleNamespace(kind=GroupKind.TASKS)])
+PLAN: Any = SimpleNamespace(
+    ports=[SimpleNamespace(group=0, routine="r")], groups=[SimpleNamespace(kind=GroupKind.TASKS)]
+)
 
 
 def machine(**jobs: Any) -> Any:

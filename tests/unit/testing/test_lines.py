@@ -8,7 +8,7 @@ from routilux_dist.testing.lines import Lines
 from routilux_dist.wire.block import Block, Rows
 
 PLAN: Any = SimpleNamespace(
-    ports=[SimpleNamespace(group=0), SimpleNamespace(group=1), SimpleNamespace(group=-1)],
+    ports=[SimpleNamespace(group=group, routine=f"r{place}") for place, group in enumerate((0, 1, -1, 0))],
     groups=[SimpleNamespace(kind=GroupKind.SHARDS), SimpleNamespace(kind=GroupKind.TASKS)],
 )
 
@@ -54,3 +54,12 @@ def test_only_homes_have_lines() -> None:
     assert lines.here(block(home=1), 0, 1)
     assert not lines.here(block(home=1), 0, 0)
     assert not lines.here(block(port=1), 1, 0)
+
+
+def test_routines_of_a_home_may_pass_each_other_but_not_in_a_sequential_flow() -> None:
+    sequential = SimpleNamespace(ports=PLAN.ports, groups=[SimpleNamespace(kind=GroupKind.SOLO), PLAN.groups[1]])
+    for plan, passes in ((PLAN, True), (sequential, False)):
+        lines = Lines(plan)
+        lines.join("j", block(port=0), "a")
+        lines.join("j", block(port=3), "b")
+        assert lines.leave("j", block(port=3), "b") is passes

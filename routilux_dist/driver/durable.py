@@ -201,6 +201,8 @@ class DurableDriver(Driver):
         self._on_fenced, self._past = on_fenced, past
         #: Commands that wait for a record to be durable, and those who wait likewise.
         self._held: deque[tuple[int, Command]] = deque()
+        #: How many of these commands send slices.
+        self._slices_held = 0
         self._waiting: deque[tuple[int, Callable[[], None]]] = deque()
         self.synced = journal.seq
         #: Why the store does not take more at present, "" if it does.
@@ -234,6 +236,7 @@ class DurableDriver(Driver):
                 self._do[type(command)](command)
             else:
                 self._held.append((seq, command))
+                self._slices_held += isinstance(command, Dispatch)
         if self._ledger.bytes > SNAPSHOT_BYTES:
             self.snapshot()
 
@@ -242,12 +245,9 @@ class DurableDriver(Driver):
         if isinstance(command, (SetTimer, SetDoor, Advise)):
             return True
         if isinstance(command, (Dispatch, Abort)):
-            return not self._sync and not self.trouble and not self._held_back()
+            # Where slices wait already, they keep their order.
+            return not self._sync and not self.trouble and not self._slices_held
         return False
-
-    def _held_back(self) -> bool:
-        """Whether slices wait already: they keep their order."""
-        return any(isinstance(command, Dispatch) for _, command in self._held)
 
     def when_durable(self, call: Callable[[], None]) -> None:
         """Call when all that was fed so far is durable; at once if that is not promised."""
@@ -277,6 +277,7 @@ class DurableDriver(Driver):
         self.synced = max(self.synced, written.seq)
         while self._held and self._held[0][0] <= self.synced:
             _, command = self._held.popleft()
+            self._slices_held -= isinstance(command, Dispatch)
             self._do[type(command)](command)
         while self._waiting and self._waiting[0][0] <= self.synced:
             self._waiting.popleft()[1]()

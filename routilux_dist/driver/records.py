@@ -112,8 +112,6 @@ _POSTED = [
 ]
 _DEFAULTS = {field.name: field.default for field in dataclasses.fields(events.Posted)}
 _FAILURE, _NEEDS = _field_names(failure.Failure), _field_names(plan.Needs)
-#: Classes that take keywords only.
-_KEYWORDS = dict.fromkeys((events.Posted, failure.Failure, Tuning), True)
 
 #: Name in the bytes -> class, of those that are just their fields. Names and the order of fields are the format: never change
 #: one. A field that is added goes to the end and has a default.

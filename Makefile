@@ -35,7 +35,7 @@ check: $(STAMP) ## format, lint, types, import law, unit tests
 	@$(BIN)/lint-imports
 	@$(BIN)/python -m pytest tests/unit
 
-crash: $(STAMP) ## crash, cut and flip the journal: a million images, every bit of 64 KiB (takes an hour)
+crash: $(STAMP) ## crash, cut and flip the journal: a million images, every bit of 64 KiB (some minutes)
 	@$(BIN)/python -m tests.property.crashes 1000000
 	@$(BIN)/python -m tests.property.damage
 

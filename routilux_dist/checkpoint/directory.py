@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 from routilux_dist.checkpoint.stores import PART_RULE, check_name
@@ -86,6 +85,7 @@ class DirectoryStore:
     def __init__(self, path: str | Path, disk: Disk | None = None) -> None:
         self._root = os.path.abspath(os.path.expanduser(path))
         self.url = self._root
+        self._inside = os.path.join(self._root, "")
         self._disk = disk if disk is not None else Disk()
         self._made: set[str] = set()
 
@@ -156,7 +156,7 @@ class DirectoryStore:
             return _Growing(self, path, self._disk.create(path))
 
     def _path(self, name: str) -> str:
-        return os.path.join(self._root, *check_name(name).split("/"))
+        return self._inside + check_name(name)
 
     def _fill(self, file: int, data: bytes) -> None:
         try:
@@ -178,13 +178,25 @@ class DirectoryStore:
                 self._disk.sync_folder(parent)
         self._made.add(path)
 
-    @contextmanager
-    def _told(self, what: str, path: str) -> Iterator[None]:
-        try:
-            yield
-        except OSError as exc:
-            self._made.clear()
-            raise StoreError(f"cannot {what} {path}: {exc.strerror or exc}") from exc
+    def _told(self, what: str, path: str) -> _Told:
+        return _Told(self, what, path)
+
+
+class _Told:
+    """Has what the system refuses told as a `StoreError`."""
+
+    __slots__ = ("_path", "_store", "_what")
+
+    def __init__(self, store: DirectoryStore, what: str, path: str) -> None:
+        self._store, self._what, self._path = store, what, path
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, exc: BaseException | None, trace: object) -> None:
+        if isinstance(exc, OSError):
+            self._store._made.clear()
+            raise StoreError(f"cannot {self._what} {self._path}: {exc.strerror or exc}") from exc
 
 
 class _Growing:

@@ -16,6 +16,7 @@ import hashlib
 import hmac
 import struct
 import zlib
+from collections.abc import Iterator
 from typing import NamedTuple
 
 VERSION = 1
@@ -24,6 +25,7 @@ HEAD_BYTES = _HEAD.size
 FIRST, FOLLOWING = b"\xa5B", b"\xa5R"
 #: Kinds of frames: a record, and the end that a writer sets who closes his journal. The end has no number and no successor.
 RECORD, END = 1, 2
+_MAGICS, _KINDS = (FIRST, FOLLOWING), (RECORD, END)
 #: Longest record; larger bytes belong into a blob.
 MAX_BODY = 1 << 30
 
@@ -50,7 +52,7 @@ class Checks:
         """Whether they need the key."""
         return self._key is not None
 
-    def of(self, before: bytes, data: bytes) -> bytes:
+    def of(self, before: bytes, data: bytes | memoryview) -> bytes:
         """Return the check of data that follows what `before` is the check of."""
         if self._key is None:
             return zlib.crc32(data, int.from_bytes(before, "big")).to_bytes(4, "big")
@@ -97,15 +99,30 @@ def as_first(frame: bytes) -> bytes:
     return FIRST + frame[2:]
 
 
+def following(checks: Checks, data: memoryview, place: int, before: bytes) -> Iterator[Frame]:
+    """Yield the frames from a place on, as far as each follows the one before it unharmed."""
+    unpack, of, same, check_size = _HEAD.unpack_from, checks.of, checks.same, checks.size
+    last = len(data) - check_size
+    while place + HEAD_BYTES <= last:
+        magic, version, kind, length = unpack(data, place)
+        body_end = place + HEAD_BYTES + length
+        if body_end > last or version != VERSION or magic not in _MAGICS or kind not in _KINDS:
+            return
+        end = body_end + check_size
+        check = bytes(data[body_end:end])
+        if not same(of(before, data[place + 2 : body_end]), check):
+            return
+        yield Frame(kind, data[place + HEAD_BYTES : body_end], check, end, magic == FIRST)
+        place, before = end, check
+
+
 def look(data: memoryview, place: int, check_size: int) -> Frame | None:
     """Return what lies at a place if it has the form of a frame; its check is not looked at."""
     if place + HEAD_BYTES + check_size > len(data):
         return None
     magic, version, kind, length = _HEAD.unpack_from(data, place)
     body_end = place + HEAD_BYTES + length
-    if magic not in (FIRST, FOLLOWING) or version != VERSION or kind not in (RECORD, END):
-        return None
-    if body_end + check_size > len(data):
+    if version != VERSION or magic not in _MAGICS or kind not in _KINDS or body_end + check_size > len(data):
         return None
     end = body_end + check_size
     return Frame(kind, data[place + HEAD_BYTES : body_end], bytes(data[body_end:end]), end, magic == FIRST)
@@ -121,4 +138,4 @@ def read(checks: Checks, data: memoryview, place: int, before: bytes) -> Frame |
 
 def computed(checks: Checks, data: memoryview, place: int, frame: Frame, before: bytes) -> bytes:
     """Return the check that a frame should have."""
-    return checks.of(before, bytes(data[place + 2 : frame.end - checks.size]))
+    return checks.of(before, data[place + 2 : frame.end - checks.size])

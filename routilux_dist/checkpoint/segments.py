@@ -139,7 +139,7 @@ def read(name: str, data: bytes, checks: Checks) -> Segment:
         return Segment(name, None, [], 0, len(data), _goes_on(checks, view, 0, None), False)
     place, before, number = head_size(checks), head.before, head.first
     records: list[Record] = []
-    while (frame := frames.read(checks, view, place, before)) is not None:
+    for frame in frames.following(checks, view, place, before):
         if frame.kind == frames.END:
             return Segment(name, head, records, frame.end, len(data), False, True)
         records.append(Record(number, frame.body, frame.check, before, frame.first))

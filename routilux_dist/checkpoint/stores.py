@@ -10,6 +10,7 @@ from routilux_dist.errors import CheckpointError, ConfigurationError
 
 #: One part of a name. It cannot be "." or "..", be hidden, or hold a separator; so no name leads out of its store.
 PART_RULE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+_NAME_RULE = re.compile(f"{PART_RULE.pattern}(?:/{PART_RULE.pattern})*")
 
 
 class Appender(Protocol):
@@ -68,12 +69,11 @@ def check_name(name: str) -> str:
     Raises:
         CheckpointError: It is not allowed.
     """
-    for part in name.split("/"):
-        if not PART_RULE.fullmatch(part):
-            raise CheckpointError(
-                f"{name!r} is no name in a store: letters, digits, '.', '_' and '-', each part starting with a letter or digit "
-                f"and at most 128 characters long"
-            )
+    if not _NAME_RULE.fullmatch(name):
+        raise CheckpointError(
+            f"{name!r} is no name in a store: letters, digits, '.', '_' and '-', each part starting with a letter or digit "
+            f"and at most 128 characters long"
+        )
     return name
 
 

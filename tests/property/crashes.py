@@ -1,20 +1,23 @@
 """Lives of a journal on a disk that crashes: at any moment, what is left must hold all that was acknowledged, in order, unmixed.
 
-`python -m tests.property.crashes 1000000` looks at a million images; `python -m tests.property.crashes --seed 7` lives one life.
+`python -m tests.property.crashes 1000000` looks at a million images, on all cores or as many as `--processes` says;
+`python -m tests.property.crashes --seed 7` lives one life.
 """
 
 from __future__ import annotations
 
+import argparse
+import itertools
 import random
-import sys
-import time
 from collections.abc import Callable
 
 from routilux_dist.checkpoint import journal as module
 from routilux_dist.checkpoint.directory import DirectoryStore
 from routilux_dist.checkpoint.journal import Journal, Recovered
 from routilux_dist.errors import FencedError, StoreError
+from tests.property import sharing
 from tests.property.disk import CrashDisk
+from tests.property.sharing import Progress
 
 RUN = "run"
 
@@ -164,30 +167,60 @@ def values_of(state: bytes) -> list[bytes]:
     return values
 
 
-def look_at(images: int, first_seed: int = 0) -> tuple[int, int]:
+def live_all(seeds: range) -> tuple[int, int]:
+    """Live the lives of some seeds; return (images, lives).
+
+    Raises:
+        AssertionError: An image was wrong; the message has the seed.
+    """
+    module.SEGMENT_BYTES, before = 700, module.SEGMENT_BYTES
+    images = 0
+    try:
+        for seed in seeds:
+            try:
+                images += Life(seed).live()
+            except Exception as exc:
+                raise AssertionError(f"seed {seed}: {type(exc).__name__}: {exc}") from exc
+    finally:
+        module.SEGMENT_BYTES = before
+    return images, len(seeds)
+
+
+def look_at(images: int, first_seed: int = 0, processes: int = 1, chunk: int = 1) -> tuple[int, int]:
     """Live lives until so many images were looked at; return (images, lives).
+
+    Args:
+        images: Least number.
+        first_seed: Seed of the first life; the others count from there.
+        processes: Processes that live them.
+        chunk: Lives between two looks at the number.
 
     Raises:
         AssertionError: One of them was wrong; the message has the seed.
     """
-    module.SEGMENT_BYTES, before = 700, module.SEGMENT_BYTES
-    seen, seed = 0, first_seed
-    try:
-        while seen < images:
-            try:
-                seen += Life(seed).live()
-            except Exception as exc:
-                raise AssertionError(f"seed {seed}: {type(exc).__name__}: {exc}") from exc
-            seed += 1
-    finally:
-        module.SEGMENT_BYTES = before
-    return seen, seed - first_seed
+    seen, lived, progress = 0, 0, Progress()
+    chunks = (range(first, first + chunk) for first in itertools.count(first_seed, chunk))
+    for found in sharing.shared(live_all, chunks, processes):
+        seen, lived = seen + found[0], lived + found[1]
+        progress.at(f"{seen} of {images} images, {lived} lives")
+        if seen >= images:
+            break
+    return seen, lived
+
+
+def main() -> None:
+    """Look at many images, or live one life."""
+    parser = argparse.ArgumentParser(prog="python -m tests.property.crashes", description=main.__doc__)
+    parser.add_argument("images", type=int, nargs="?", default=1, help="images to look at")
+    parser.add_argument(
+        "--seed", type=int, default=0, help="of the first life; without a number of images, of the only one"
+    )
+    sharing.add_processes(parser)
+    asked, progress = parser.parse_args(), Progress()
+    many = asked.images > 1
+    images, lives = look_at(asked.images, asked.seed, asked.processes if many else 1, 50 if many else 1)
+    progress.say(f"{images} images of {lives} lives from seed {asked.seed}: all good")
 
 
 if __name__ == "__main__":
-    started = time.perf_counter()
-    if sys.argv[1] == "--seed":
-        found = look_at(1, int(sys.argv[2]))
-    else:
-        found = look_at(int(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 0)
-    sys.stdout.write(f"{found[0]} images of {found[1]} lives in {time.perf_counter() - started:.1f} s: all good\n")
+    main()

@@ -11,6 +11,7 @@ import os
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from routilux_dist.checkpoint.directory import Disk
 
@@ -28,6 +29,8 @@ class File:
         return _laid(self.durable, self.waiting)
 
     def after_crash(self, draw: random.Random, odds: tuple[float, float]) -> bytes:
+        if not self.waiting:
+            return self.durable
         kept = []
         for offset, data in self.waiting:
             luck = draw.random()
@@ -58,6 +61,14 @@ def _garbled(data: bytes, draw: random.Random) -> bytes:
         elif luck < 0.5:
             content[start : start + size] = draw.randbytes(size)
     return bytes(content[: draw.randrange(len(content) + 1)]) if draw.random() < 0.3 else bytes(content)
+
+
+_split = lru_cache(1 << 16)(os.path.split)
+
+
+@lru_cache(1 << 16)
+def _parts(path: str) -> tuple[str, ...]:
+    return tuple(part for part in path.split("/") if part)
 
 
 Change = Callable[[dict[str, "File | Folder"]], None]
@@ -107,16 +118,15 @@ class CrashDisk(Disk):
             for change in folder.waiting:
                 if draw.random() < entries:
                     change(names)
-            copy = Folder()
             for name, one in names.items():
-                if isinstance(one, Folder):
-                    copy.durable[name] = copied(one)
+                if type(one) is Folder:
+                    names[name] = copied(one)
                 else:
-                    if one not in seen:
-                        seen[one] = File(one.after_crash(draw, odds))
-                    copy.durable[name] = seen[one]
-            copy.now = dict(copy.durable)
-            return copy
+                    file = seen.get(one)
+                    if file is None:
+                        file = seen[one] = File(one.after_crash(draw, odds))
+                    names[name] = file
+            return Folder(names, [], dict(names))
 
         disk._root = copied(self._root)
         return disk
@@ -125,13 +135,13 @@ class CrashDisk(Disk):
 
     def _find(self, path: str) -> File | Folder | None:
         here: File | Folder | None = self._root
-        for part in path.strip("/").split("/"):
-            if part and isinstance(here, Folder):
+        for part in _parts(path):
+            if type(here) is Folder:
                 here = here.now.get(part)
         return here
 
     def _home(self, path: str) -> tuple[Folder, str]:
-        folder, name = os.path.split(path)
+        folder, name = _split(path)
         home = self._find(folder)
         if not isinstance(home, Folder):
             raise FileNotFoundError(errno.ENOENT, "No such directory", folder)

@@ -73,7 +73,9 @@ def saving(name: str, title: str, functions: tuple[Any, ...], items: Any, least:
 @contextmanager
 def open_recovery(setup: Setup) -> Iterator[Run]:
     """Messages that wait in a saved job, each posted by itself, and how long another coordinator takes to have them all."""
-    count, runtime = setup.pick(100_000, 500), setup.runtime("local")
+    # All of them wait at the door of a paused job: one that lets so many wait.
+    roomy = rd.Tuning(max_pending_blocks=1 << 20)
+    count, runtime = setup.pick(100_000, 500), setup.once("roomy", lambda: rd.Runtime(backend="local", tuning=roomy))
     flow = spreading(TINY, "waiting")
     store = Path(tempfile.mkdtemp(prefix="routilux-bench-"))
     name = "waiting"

@@ -99,8 +99,8 @@ def as_first(frame: bytes) -> bytes:
     return FIRST + frame[2:]
 
 
-def following(checks: Checks, data: memoryview, place: int, before: bytes) -> Iterator[Frame]:
-    """Yield the frames from a place on, as far as each follows the one before it unharmed."""
+def following(checks: Checks, data: memoryview, place: int, before: bytes) -> Iterator[tuple[int, int]]:
+    """Yield (kind, end) of the frames from a place on, as far as each follows the one before it unharmed."""
     unpack, of, same, check_size = _HEAD.unpack_from, checks.of, checks.same, checks.size
     last = len(data) - check_size
     while place + HEAD_BYTES <= last:
@@ -112,7 +112,7 @@ def following(checks: Checks, data: memoryview, place: int, before: bytes) -> It
         check = bytes(data[body_end:end])
         if not same(of(before, data[place + 2 : body_end]), check):
             return
-        yield Frame(kind, data[place + HEAD_BYTES : body_end], check, end, magic == FIRST)
+        yield kind, end
         place, before = end, check
 
 

@@ -71,7 +71,7 @@ def _segment(store: Store, name: str, checks: Checks) -> dict[str, Any]:
     state = "closed" if segment.closed else "open"
     if segment.offset < segment.size:
         state = f"{'damaged' if segment.damaged else 'torn'} at byte {segment.offset}"
-    described.update(epoch=segment.head.epoch, first=segment.head.first, records=len(segment.records), state=state)
+    described.update(epoch=segment.head.epoch, first=segment.head.first, records=len(segment.ends), state=state)
     return described
 
 

@@ -7,11 +7,13 @@ built on. All else is what a fenced writer wrote too late, and nobody was told t
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from routilux_dist.checkpoint import segments, snapshots
 from routilux_dist.checkpoint.frames import Checks
-from routilux_dist.checkpoint.segments import Record, Segment
+from routilux_dist.checkpoint.segments import Segment
 from routilux_dist.checkpoint.snapshots import Place, Snapshot
 from routilux_dist.checkpoint.stores import Store
 from routilux_dist.errors import CheckpointDamagedError
@@ -43,6 +45,27 @@ class History(NamedTuple):
     notes: list[str]
 
 
+@dataclass(slots=True)
+class Path:
+    """Records that follow each other: `runs` of them, each (segment, first number, last number), that lead away from `start`."""
+
+    start: Point
+    runs: list[tuple[Segment, int, int]] = field(default_factory=list)
+
+    def records(self) -> list[bytes]:
+        """Return them."""
+        return [segment.body(number) for segment, first, last in self.runs for number in range(first, last + 1)]
+
+    def check(self, number: int) -> bytes:
+        """Return the check of one, or of the start; nothing if it is not among them."""
+        if number == self.start[0]:
+            return self.start[1]
+        at = bisect_right(self.runs, number, key=lambda run: run[1]) - 1
+        if at < 0 or number > self.runs[at][2]:
+            return b""
+        return self.runs[at][0].check(number) or b""
+
+
 def recover(store: Store, run: str, checks: Checks) -> History:
     """Read a run's files.
 
@@ -59,9 +82,8 @@ def recover(store: Store, run: str, checks: Checks) -> History:
     snapshot = _newest(store, run, checks, places, notes)
     start = (0, checks.start) if snapshot is None else (snapshot.place.record, snapshot.check)
     end, path = _history(found, start, notes)
-    records = [bytes(record.body) for record in path]
     durable = _durable(found, start, path)
-    return History(snapshot, records, end, durable, places, {s.name: last_of(s) for s in found}, notes)
+    return History(snapshot, path.records(), end, durable, places, {s.name: s.last for s in found}, notes)
 
 
 def read_segments(store: Store, run: str, checks: Checks) -> list[Segment]:
@@ -82,13 +104,6 @@ def snapshot_places(store: Store, run: str) -> list[Place]:
     return sorted(place for place in places if place is not None)
 
 
-def last_of(segment: Segment) -> int:
-    """Return the number of the last record in a segment; that of the one before its first if it has none; 0 if it is torn."""
-    if segment.records:
-        return segment.records[-1].number
-    return segment.head.first - 1 if segment.head is not None else 0
-
-
 def _newest(store: Store, run: str, checks: Checks, places: list[Place], notes: list[str]) -> Snapshot | None:
     for place in reversed(places):
         name = f"{run}/snapshots/{snapshots.file_name(place)}"
@@ -100,20 +115,20 @@ def _newest(store: Store, run: str, checks: Checks, places: list[Place], notes: 
     return None
 
 
-def _history(found: list[Segment], start: Point, notes: list[str]) -> tuple[Point, list[Record]]:
+def _history(found: list[Segment], start: Point, notes: list[str]) -> tuple[Point, Path]:
     """Return the last point of the history, and the records that lead to it."""
     newest = max((s.head.epoch for s in found if s.head is not None), default=0)
-    heads = [s.head for s in found if s.head is not None and s.head.epoch == newest]
+    last = [(s.head, s) for s in found if s.head is not None and s.head.epoch == newest]
     # What the newest epoch wrote, and what it goes on from, has to be there.
-    ends = [(h.first - 1, h.before) for h in heads]
-    ends += [(r.number, r.check) for s in found if s.head in heads for r in s.records[-1:]]
+    ends = [(head.first - 1, head.before) for head, _ in last]
+    ends += [(s.last, s.check(s.last) or b"") for _, s in last]
     end = max(ends, key=lambda point: point[0], default=(0, b"") if start[0] else start)
     _check_tails(found, newest, end)
-    for last in sorted({(h.last, h.last_check) for h in heads}, reverse=True):
+    for read in sorted({(head.last, head.last_check) for head, _ in last}, reverse=True):
         # What it had read, and was about to write again, may have been in nothing but memory, and be gone: then nobody was told.
-        if last[0] > end[0]:
+        if read[0] > end[0]:
             try:
-                return last, _walk(found, start, last, notes)
+                return read, _walk(found, start, read, notes)
             except CheckpointDamagedError:
                 continue
     return end, _walk(found, start, end, notes)
@@ -122,43 +137,49 @@ def _history(found: list[Segment], start: Point, notes: list[str]) -> tuple[Poin
 def _check_tails(found: list[Segment], newest: int, end: Point) -> None:
     for segment in found:
         epoch, _ = segments.place_of(segment.name.rsplit("/", 1)[-1]) or (0, 0)
-        if segment.damaged and epoch >= newest and (segment.head is None or last_of(segment) >= end[0]):
+        if segment.damaged and epoch >= newest and (segment.head is None or segment.last >= end[0]):
             raise _damage(segment, "is damaged there, and more was written behind it")
 
 
-def _walk(found: list[Segment], start: Point, end: Point, notes: list[str]) -> list[Record]:
+def _walk(found: list[Segment], start: Point, end: Point, notes: list[str]) -> Path:
     """Return the records from a point (without it) to another."""
-    graph: dict[Point, Record] = {(r.number, r.check): r for segment in found for r in segment.records}
-    path: list[Record] = []
-    point = end
+    path, point = Path(start), end
     while point[0] > start[0]:
-        record = graph.get(point)
-        if record is None:
+        # Within a segment each record follows the one before it: that was looked at when it was read.
+        segment = next((s for s in found if s.head is not None and s.head.first <= point[0] and _holds(s, point)), None)
+        if segment is None or segment.head is None:
             raise _hole(found, point[0], notes)
-        path.append(record)
-        point = (record.number - 1, record.before)
+        first = max(segment.head.first, start[0] + 1)
+        path.runs.append((segment, first, point[0]))
+        point = (first - 1, segment.check(first - 1) or b"")
     if point != start:
         raise CheckpointDamagedError(
             f"the snapshot after record {start[0]} does not fit the log, which ends with record {end[0]}: part of the log is "
             f"missing or belongs to another history; the snapshot alone is unharmed",
             intact=start[0],
         )
-    path.reverse()
+    path.runs.reverse()
     return path
 
 
-def _durable(found: list[Segment], start: Point, path: list[Record]) -> Point:
+def _holds(segment: Segment, point: Point) -> bool:
+    return segment.check(point[0]) == point[1]
+
+
+def _durable(found: list[Segment], start: Point, path: Path) -> Point:
     """Return the last point of a path that some writer knew to be durable when he went on."""
-    known = {start[0]}
-    checks = {r.number: r.check for r in path} | {start[0]: start[1]}
+    known = start[0]
     for segment in found:
-        if segment.head is not None and checks.get(segment.head.first - 1) == segment.head.before:
-            known.add(segment.head.first - 1)
-        known.update(r.number - 1 for r in segment.records if r.first and checks.get(r.number - 1) == r.before)
-        if segment.closed and segment.records and checks.get(segment.records[-1].number) == segment.records[-1].check:
-            known.add(segment.records[-1].number)
-    last = max(known)
-    return last, checks[last]
+        if segment.head is None:
+            continue
+        if segment.closed and _holds(segment, (segment.last, path.check(segment.last))):
+            known = max(known, segment.last)
+        for number in (*segment.began(), segment.head.first):
+            if number - 1 <= known:
+                break
+            if _holds(segment, (number - 1, path.check(number - 1))):
+                known = number - 1
+    return known, path.check(known)
 
 
 def _hole(found: list[Segment], number: int, notes: list[str]) -> CheckpointDamagedError:
@@ -171,7 +192,7 @@ def _hole(found: list[Segment], number: int, notes: list[str]) -> CheckpointDama
 
 
 def _damage(segment: Segment, why: str, notes: list[str] | None = None) -> CheckpointDamagedError:
-    intact = last_of(segment)
+    intact = segment.last
     said = "".join(f"; {note}" for note in notes or ())
     return CheckpointDamagedError(
         f"{segment.name}, byte {segment.offset}: {why}; up to record {intact} it can be trusted{said}",

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import re
 import struct
+from array import array
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from routilux_dist.checkpoint import frames
@@ -42,44 +44,67 @@ class Head(NamedTuple):
     last_check: bytes
 
 
-class Record(NamedTuple):
-    """A record in a segment.
-
-    Attributes:
-        number: Of the record, counted from 1.
-        body: What was appended.
-        check: Of the record.
-        before: Check of the one before it.
-        first: Whether it began a write, so that all before it was durable.
-    """
-
-    number: int
-    body: memoryview
-    check: bytes
-    before: bytes
-    first: bool
-
-
 class Segment(NamedTuple):
-    """What can be read of a segment.
+    """What can be read of a segment. Its records lie in the file: all that is kept of each is where it ends.
 
     Attributes:
         name: The file.
+        data: What is in it.
         head: None if it is torn.
-        records: From the beginning, as far as they are unharmed.
+        start: Where the first record begins.
+        ends: Where each record ends, from the first one on, as far as they are unharmed.
+        check_size: Bytes of a check.
         offset: Where the unharmed part ends.
-        size: Of the file, in bytes.
         damaged: Whether something follows that was written after what is missing had been made durable.
         closed: Whether its writer closed it.
     """
 
     name: str
-    head: Head | None
-    records: list[Record]
-    offset: int
-    size: int
-    damaged: bool
-    closed: bool
+    data: memoryview
+    head: Head | None = None
+    start: int = 0
+    ends: Sequence[int] = ()
+    check_size: int = 0
+    offset: int = 0
+    damaged: bool = False
+    closed: bool = False
+
+    @property
+    def size(self) -> int:
+        """Of the file, in bytes."""
+        return len(self.data)
+
+    @property
+    def last(self) -> int:
+        """Number of the last record; that of the one before the first if there is none; 0 if the head is torn."""
+        return 0 if self.head is None else self.head.first - 1 + len(self.ends)
+
+    def body(self, number: int) -> bytes:
+        """Return a record."""
+        place = self._place(number)
+        return bytes(self.data[self._begin(place) + frames.HEAD_BYTES : self.ends[place] - self.check_size])
+
+    def check(self, number: int) -> bytes | None:
+        """Return the check of a record, or of the one before the first; None for records of other segments."""
+        place = self._place(number)
+        if self.head is None or not -1 <= place < len(self.ends):
+            return None
+        return (
+            self.head.before if place < 0 else bytes(self.data[self.ends[place] - self.check_size : self.ends[place]])
+        )
+
+    def began(self) -> Iterator[int]:
+        """Yield the numbers of records that began a write, so that all before it was durable; last ones first."""
+        for number in range(self.last, self.last - len(self.ends), -1):
+            begin = self._begin(self._place(number))
+            if self.data[begin : begin + 2] == frames.FIRST:
+                yield number
+
+    def _place(self, number: int) -> int:
+        return -2 if self.head is None else number - self.head.first
+
+    def _begin(self, place: int) -> int:
+        return self.ends[place - 1] if place else self.start
 
 
 def file_name(epoch: int, number: int) -> str:
@@ -136,16 +161,17 @@ def read(name: str, data: bytes, checks: Checks) -> Segment:
     view = memoryview(data)
     head = _read_head(name, data, checks)
     if head is None:
-        return Segment(name, None, [], 0, len(data), _goes_on(checks, view, 0, None), False)
-    place, before, number = head_size(checks), head.before, head.first
-    records: list[Record] = []
-    for frame in frames.following(checks, view, place, before):
-        if frame.kind == frames.END:
-            return Segment(name, head, records, frame.end, len(data), False, True)
-        records.append(Record(number, frame.body, frame.check, before, frame.first))
-        place, before, number = frame.end, frame.check, number + 1
-    damaged = place < len(data) and _goes_on(checks, view, place, before)
-    return Segment(name, head, records, place, len(data), damaged, False)
+        return Segment(name, view, damaged=_goes_on(checks, view, 0, None))
+    start, ends, closed = head_size(checks), array("Q"), False
+    offset = start
+    for kind, offset in frames.following(checks, view, start, head.before):
+        closed = kind == frames.END
+        if closed:
+            break
+        ends.append(offset)
+    segment = Segment(name, view, head, start, ends, checks.size, offset, closed=closed)
+    damaged = not closed and offset < len(data) and _goes_on(checks, view, offset, segment.check(segment.last))
+    return segment._replace(damaged=damaged)
 
 
 def _read_head(name: str, data: bytes, checks: Checks) -> Head | None:

@@ -32,7 +32,9 @@ from routilux_dist.plan.plan import Plan
 from routilux_dist.plan.tuning import Tuning
 
 #: Version of what a snapshot and a record hold.
-FORMAT = 1
+FORMAT = 2
+#: Those that are read. In 1 each block and body was a list with a mark; the others are read by the same table.
+_READ = frozenset({1, FORMAT})
 #: A snapshot is taken when this much was journaled since the last one, whatever the time.
 SNAPSHOT_BYTES = 64 << 20
 
@@ -137,10 +139,10 @@ def read(found: Recovered, get_blob: records.GetBlob, allow_pickle: bool = False
     if found.snapshot is None:
         return None
     data = records.loads(found.snapshot, get_blob, allow_pickle)
-    if data["format"] != FORMAT:
+    if data["format"] not in _READ:
         raise CheckpointVersionError(
-            f"the snapshot has format {data['format']}, this version reads format {FORMAT}: use the version that wrote it, or "
-            f"a newer one"
+            f"the snapshot has format {data['format']}, this version reads formats up to {FORMAT}: use the version that wrote "
+            f"it, or a newer one"
         )
     setting = Setting.from_data(data["setting"])
     machine = setting.machine()

@@ -6,6 +6,8 @@ Bodies inside are carried as they are and never opened here. Large buffers go ou
 from __future__ import annotations
 
 import dataclasses
+import struct
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -16,14 +18,16 @@ from routilux_dist.errors import CheckpointDamagedError, SerializationError, Sto
 from routilux_dist.flow.model import ExecutionMode, Limits
 from routilux_dist.plan import plan
 from routilux_dist.plan.tuning import Tuning
-from routilux_dist.wire import block, failure, slices, typed
+from routilux_dist.wire import block, failure, slices, typed, weighing
 from routilux_dist.wire.block import Form, Packed
 from routilux_dist.wire.registry import Registry, TypeEntry
 
 #: Buffers from this size on become blobs.
 BLOB_BYTES = 256 << 10
-#: A record is made by this engine, not by users: it may hold as much as a run holds.
+#: A record is made by this engine, not by users: it may hold as much as a run holds. Whatever is written is read again: where
+#: that needs more memory than its bytes allow, it is filled up, see `dumps`.
 _WIDE = typed.Limits(bytes=(1 << 32) - 1, nodes=1 << 32, depth=256)
+_WRITTEN = dataclasses.replace(_WIDE, room=1 << 62)
 
 PutBlob = Callable[[bytes], str]
 GetBlob = Callable[[str], bytes]
@@ -78,17 +82,60 @@ def _lean(b: block.Block) -> list[Any]:
     return [*b[1:9], *_pack(b.body)]
 
 
-def _as_posted(values: list[Any]) -> events.Posted:
+def _as_posted(values: list[Any], packed: Callable[[list[Any]], Packed]) -> events.Posted:
     fields = dict(zip(_POSTED, values))
     job = fields["job"]
-    blocks = [_fat(job, b) if type(b) is list else b for b in fields["blocks"]]
+    blocks = [block.Block._make((job, *b[:8], packed(b[8:]), None)) if type(b) is list else b for b in fields["blocks"]]
     return events.Posted(**{**fields, "blocks": tuple(blocks)})
 
 
-def _fat(job: str, values: list[Any]) -> block.Block:
-    port, partition, rows, nbytes, attempt, hops, entry, origin, data, buffers, form = values
-    body = Packed(data, tuple(buffers), Form(form))
-    return block.Block(job, port, partition, rows, nbytes, attempt, hops, entry, origin, body)
+# Blocks, and encoded bodies by themselves, are by far the most of what pictures and receipts hold: small ones are one extension,
+# read and written without a list.
+_BLOCK, _PART = struct.Struct(">HIIIHIBBB"), struct.Struct(">QQ")
+_BLOCK_CODE, _PACKED_CODE = 100, 101
+_FORMS = tuple(Form)
+
+
+def _small(body: Any) -> bool:
+    return (
+        type(body) is Packed
+        and not body.buffers
+        and body.form != Form.PICKLE
+        and len(body.data) < typed.OUT_OF_BAND_BYTES
+    )
+
+
+def _block_leaf(b: block.Block) -> bytes | None:
+    """Numbers, job, origin, and the body to the end."""
+    job, port, partition, rows, nbytes, attempt, hops, entry, origin, body, part = b
+    if not _small(body):
+        return None
+    assert isinstance(body, Packed)
+    flags = entry | (part is not None) << 1 | body.form << 2
+    try:
+        names = job.encode(), origin.encode()
+        head = _BLOCK.pack(port, partition, rows, nbytes, attempt, hops, flags, len(names[0]), len(names[1]))
+    except (struct.error, UnicodeEncodeError):  # more than fits
+        return None
+    return b"".join((head, *names, _PART.pack(*part) if part is not None else b"", body.data))
+
+
+def _as_block(data: bytes, judge: Callable[[int], Form]) -> block.Block:
+    port, partition, rows, nbytes, attempt, hops, flags, job_size, origin_size = _BLOCK.unpack_from(data)
+    job_end = _BLOCK.size + job_size
+    place = job_end + origin_size
+    if place > len(data):
+        raise SerializationError("a block that ends within its names")
+    job, origin = sys.intern(data[_BLOCK.size : job_end].decode()), data[job_end:place].decode()
+    part = None
+    if flags & 2:
+        part, place = _PART.unpack_from(data, place), place + _PART.size
+    body = Packed(data[place:], (), judge(flags >> 2))
+    return block.Block(job, port, partition, rows, nbytes, attempt, hops, bool(flags & 1), origin, body, part)
+
+
+def _packed_leaf(value: Packed) -> bytes | None:
+    return bytes([value.form]) + value.data if _small(value) else None
 
 
 def _pack(value: Packed) -> list[Any]:
@@ -139,22 +186,17 @@ _TABLE: dict[str, type] = {
 _ENUMS: dict[str, type] = {"pk": plan.PortKind, "pK": plan.GroupKind, "pm": ExecutionMode}
 
 
-def _checked(posted: events.Posted, packed: Callable[[list[Any]], Packed]) -> events.Posted:
-    """Have every body judged as if it stood by itself."""
-    for b in posted.blocks:
-        if isinstance(b.body, Packed):
-            packed([b.body.data, b.body.buffers, b.body.form])
-    return posted
-
-
 def _registry(trusting: bool) -> Registry:
+    def judge(form: int) -> Form:
+        if form == Form.TYPED or (form == Form.TRUSTED and trusting):
+            return _FORMS[form]
+        raise SerializationError(
+            "a body in it is pickled; opening such a store runs whatever it says: only with allow_pickle=True"
+        )
+
     def packed(values: list[Any]) -> Packed:
         data, buffers, form = values
-        if form == Form.PICKLE or (form == Form.TRUSTED and not trusting):
-            raise SerializationError(
-                "a body in it is pickled; opening such a store runs whatever it says: only with allow_pickle=True"
-            )
-        return Packed(data, tuple(buffers), Form(form))
+        return Packed(data, tuple(buffers), judge(form))
 
     needs = TypeEntry(plan.Needs, "pn", 1, _without_options, lambda values: plan.Needs(*values))
     failed = TypeEntry(
@@ -162,8 +204,15 @@ def _registry(trusting: bool) -> Registry:
     )
     plain = [_entry(cls, name) for name, cls in _TABLE.items()]
     enums = [TypeEntry(cls, name, 1, lambda member: member.value, cls) for name, cls in _ENUMS.items()]
-    posted = TypeEntry(events.Posted, "eP", 1, _posted, lambda values: _checked(_as_posted(values), packed))
-    return Registry([TypeEntry(Packed, "p", 1, _pack, packed), posted, needs, failed, *plain, *enums])
+    posted = TypeEntry(events.Posted, "eP", 1, _posted, lambda values: _as_posted(values, packed))
+    body = TypeEntry(Packed, "p", 1, _pack, packed)._replace(
+        code=_PACKED_CODE, pack=_packed_leaf, unpack=lambda data: Packed(data[1:], (), judge(data[0]))
+    )
+    registry = Registry([body, posted, needs, failed, *plain, *enums])
+    long = registry.of(block.Block)
+    assert long is not None
+    registry.add(long._replace(code=_BLOCK_CODE, pack=_block_leaf, unpack=lambda data: _as_block(data, judge)))
+    return registry
 
 
 _STRICT, _TRUSTING = _registry(False), _registry(True)
@@ -179,11 +228,13 @@ def dumps(value: Any, put_blob: PutBlob) -> bytes:
     Raises:
         SerializationError: Something in it may not be stored.
     """
-    data, buffers = typed.dumps(value, registry=_TRUSTING, limits=_WIDE, root="record")
-    if not buffers:
+    data, buffers = typed.dumps(value, registry=_TRUSTING, limits=_WRITTEN, root="record")
+    # Many small things need more than ten times their bytes as objects. Nobody reads such bytes, so there have to be more.
+    missing = (weighing.need(data) - weighing.ALLOWANCE) // weighing.GROWTH - len(data)
+    if not buffers and missing < 0:
         return data
     named = [_named(bytes(b), put_blob) for b in buffers]
-    packed: bytes = msgpack.packb([data, named])
+    packed: bytes = msgpack.packb([data, named] if missing < 0 else [data, named, bytes(missing + 1)])
     return packed
 
 
@@ -212,18 +263,20 @@ def loads(data: bytes, get_blob: GetBlob, allow_pickle: bool = False) -> Any:
     if data[:1] == b"\xc1":
         return typed.loads(data, registry=registry, limits=_WIDE)
     try:
-        inner, named = msgpack.unpackb(data, max_array_len=len(data))
+        room = weighing.room_for(len(data))
+        weighing.check(data, _WIDE.nodes, room)
+        inner, named, *_ = msgpack.unpackb(data)
         if type(inner) is not bytes or not {type(one) for one in named} <= {bytes, str}:
             raise TypeError("not what a record is made of")
     except Exception as exc:
         raise CheckpointDamagedError(f"a record is no record: {type(exc).__name__}: {exc}") from exc
     buffers = tuple(get_blob(one) if isinstance(one, str) else one for one in named)
-    return typed.loads(inner, buffers, registry=registry, limits=_WIDE)
+    return typed.loads(inner, buffers, registry=registry, limits=dataclasses.replace(_WIDE, room=room))
 
 
 def blobs_of(data: bytes) -> list[str]:
     """Return the digests that a record names."""
     if data[:1] == b"\xc1":
         return []
-    _, named = msgpack.unpackb(data, max_array_len=len(data))
+    _, named, *_ = msgpack.unpackb(data)
     return [one for one in named if isinstance(one, str)]

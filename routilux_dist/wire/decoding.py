@@ -8,7 +8,7 @@ from typing import Any
 from msgpack import Timestamp
 
 from routilux_dist.errors import SerializationError
-from routilux_dist.wire import arrays, kinds, scanning
+from routilux_dist.wire import arrays, kinds, scanning, weighing
 from routilux_dist.wire.registry import Registry
 from routilux_dist.wire.scanning import Limits
 
@@ -19,16 +19,17 @@ _NO_VALUES = frozenset({kinds.Mark, Timestamp})
 class Reader:
     """One call of `loads`."""
 
-    def __init__(self, buffers: tuple[Any, ...], registry: Registry, allow_pickle: bool, limits: Limits) -> None:
+    def __init__(
+        self,
+        buffers: tuple[Any, ...],
+        registry: Registry,
+        allow_pickle: bool,
+        limits: Limits,
+        spend: Callable[[int], None],
+    ) -> None:
         self.buffers, self.registry, self.allow_pickle, self.limits = buffers, registry, allow_pickle, limits
-        self._compounds: dict[int, Callable[[list[Any]], Any]] = {
-            **kinds.COMPOUNDS,
-            ord("E"): self._exception,
-            ord("R"): self._registered,
-            ord("A"): lambda content: arrays.decode_array(content, self._bytes),
-            ord("N"): arrays.decode_scalar,
-            ord("B"): lambda content: bytes(self._bytes(*content)),
-        }
+        #: Told of memory that something needs besides the list that it is read from.
+        self.spend = spend
 
     def leaf(self, code: int, data: bytes) -> Any:
         """Return the value of an extension."""
@@ -42,7 +43,7 @@ class Reader:
             import cloudpickle
 
             return cloudpickle.loads(data)
-        read = kinds.LEAVES.get(code)
+        read = kinds.LEAVES.get(code) or self.registry.leaf(code)
         if read is None:
             raise SerializationError(f"unknown extension {code}: no typed value, or one of a newer version")
         return read(data)
@@ -51,11 +52,17 @@ class Reader:
         """Return the value of a list, which may be marked as something else."""
         if not items or type(items[0]) is not kinds.Mark:
             return items
-        read = self._compounds.get(items[0].kind)
-        if read is None:
-            raise SerializationError(f"unknown mark {items[0].kind}: no typed value, or one of a newer version")
+        kind = items[0].kind
         del items[0]
-        return read(items)
+        read = kinds.COMPOUNDS.get(kind)
+        if read is not None:
+            if read in _SETS:
+                self.spend(weighing.set_bytes(len(items)))
+            return read(items)
+        own = _OWN.get(kind)
+        if own is None:
+            raise SerializationError(f"unknown mark {kind}: no typed value, or one of a newer version")
+        return own(self, items)
 
     def _bytes(self, body: Any) -> Any:
         if type(body) is bytes:
@@ -82,6 +89,8 @@ class Reader:
                 f"type {entry.name!r}: version {version!r:.20} was written, version {entry.version} is registered; an older one "
                 f"needs decode=function(value, version), a newer one newer code"
             )
+        if entry.weight:
+            self.spend(entry.weight)
         try:
             return entry.decode(state, version) if entry.versioned else entry.decode(state)
         except Exception as exc:  # a user's decode may raise anything
@@ -92,3 +101,14 @@ class Reader:
         for found, _ in scanning.levels(value, self.limits):
             if found & _NO_VALUES:
                 raise SerializationError("a mark where a value should be, or a time stamp: no typed value")
+
+
+_SETS = (set, frozenset)
+#: Kinds of compounds that need the reader.
+_OWN: dict[int, Callable[[Reader, list[Any]], Any]] = {
+    ord("E"): Reader._exception,
+    ord("R"): Reader._registered,
+    ord("A"): lambda reader, content: arrays.decode_array(content, reader._bytes),
+    ord("N"): lambda reader, content: arrays.decode_scalar(content),
+    ord("B"): lambda reader, content: bytes(reader._bytes(*content)),
+}

@@ -36,6 +36,8 @@ class Writer:
         self.buffers: list[Any] = []
         #: Whether anything had to be marked.
         self.marked = False
+        #: Memory that reading needs besides the lists that it begins with.
+        self.spent = 0
 
     def pack(self, value: Any) -> bytes:
         safe = self.safe(value)
@@ -43,10 +45,14 @@ class Writer:
             body = self._packb(safe, None)
         except UnicodeEncodeError:
             self.buffers.clear()
+            self.spent = 0
             body = self._packb(self.safe(value), "surrogatepass")
         if len(body) + 3 > self.limits.bytes:
             raise SerializationError(f"{len(body)} bytes are more than {self.limits.bytes} (limit 'bytes')")
-        weighing.check(body, self.limits.nodes)  # what would be refused on reading is refused now
+        # What would be refused on reading is refused now.
+        room = weighing.Room(body, self.limits.nodes, self.limits.room)
+        if self.spent:
+            room.spend(self.spent)
         return body
 
     def _packb(self, value: Any, unicode_errors: str | None) -> bytes:
@@ -73,6 +79,7 @@ class Writer:
                     self._check_key(key)
             return {key: self._lowered(one) for key, one in value.items()}
         if kind in scanning.CONTAINERS:
+            self._weigh(kind, value)
             return [kinds.ENCODERS[kind](())[0], *self._all(value, kind)]
         if kind is bytes and len(value) >= OUT_OF_BAND_BYTES:
             self.marked = True
@@ -105,9 +112,13 @@ class Writer:
         encode = kinds.ENCODERS.get(kind)
         try:
             if encode is not None:
+                self._weigh(kind, value)
                 return encode(value)
             entry = self.registry.of(kind)
             if entry is not None:
+                self.spent += entry.weight
+                if entry.code and (leaf := entry.leaf(value)) is not None:
+                    return msgpack.ExtType(entry.code, leaf)
                 return [kinds.REGISTERED, entry.name, entry.version, self.safe(entry.encode(value))]
             if arrays.is_numpy(value):
                 return arrays.encode(value, self.put)
@@ -122,6 +133,10 @@ class Writer:
         if self.allow_pickle and kind not in _FLATTENED:
             return self._pickled(value)
         raise Refused(value, _unknown(kind))
+
+    def _weigh(self, kind: type, value: Any) -> None:
+        if kind is set or kind is frozenset:
+            self.spent += weighing.set_bytes(len(value))
 
     def _pickled(self, value: Any) -> msgpack.ExtType:
         import cloudpickle

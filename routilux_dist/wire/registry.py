@@ -31,6 +31,9 @@ class TypeEntry(NamedTuple):
         decode: Value -> object; called with (value, version) if it takes two arguments.
         versioned: Whether `decode` takes two arguments, and so reads older versions.
         derived: Whether both functions follow from the class: they do not travel, whoever gets the entry derives them again.
+        weight: Bytes that an object needs besides the value that it is made of, if they are many.
+        code, pack, unpack: For what comes by the hundred thousand in the engine's own records: an extension's number, object ->
+            bytes (None for those that need the long form), and bytes -> object.
     """
 
     cls: type
@@ -40,6 +43,14 @@ class TypeEntry(NamedTuple):
     decode: Decode
     versioned: bool = False
     derived: bool = False
+    weight: int = 0
+    code: int = 0
+    pack: Callable[[Any], bytes | None] | None = None
+    unpack: Callable[[bytes], Any] | None = None
+
+    def leaf(self, value: Any) -> bytes | None:
+        """Return an object as an extension's bytes, None if it needs the long form."""
+        return None if self.pack is None else self.pack(value)
 
     def __reduce__(self) -> tuple[Any, ...]:
         if self.derived:
@@ -58,6 +69,7 @@ class Registry:
     def __init__(self, entries: Iterable[TypeEntry] = ()) -> None:
         self._by_class: dict[type, TypeEntry] = {}
         self._by_name: dict[str, TypeEntry] = {}
+        self._leaves: dict[int, Callable[[bytes], Any]] = {}
         for entry in entries:
             self.add(entry)
 
@@ -124,6 +136,8 @@ class Registry:
         if other is not None:
             self._by_class.pop(other.cls, None)
         self._by_class[entry.cls] = self._by_name[entry.name] = entry
+        if entry.unpack is not None:
+            self._leaves[entry.code] = entry.unpack
 
     def of(self, cls: type) -> TypeEntry | None:
         """Return the entry of exactly this class."""
@@ -132,6 +146,10 @@ class Registry:
     def named(self, name: str) -> TypeEntry | None:
         """Return the entry with this name."""
         return self._by_name.get(name)
+
+    def leaf(self, code: int) -> Callable[[bytes], Any] | None:
+        """Return what reads the extensions of this number."""
+        return self._leaves.get(code)
 
     def entries(self) -> tuple[TypeEntry, ...]:
         """Return all entries, in the order of registration."""

@@ -21,11 +21,13 @@ class Limits:
         bytes: Size of the message without its buffers.
         nodes: Values in it.
         depth: Containers within containers.
+        room: Memory that it may need; None for ten times its bytes and 64 MiB.
     """
 
     bytes: int = 1 << 30
     nodes: int = 10_000_000
     depth: int = 256
+    room: int | None = None
 
 
 LIMITS = Limits()

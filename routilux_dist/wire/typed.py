@@ -91,8 +91,8 @@ def loads(
     if len(view) > limits.bytes:
         raise SerializationError(f"a body of {len(view)} bytes is larger than {limits.bytes} (limit 'bytes')")
     body = view[3:]
-    weighing.check(body, limits.nodes)
-    reader = Reader(buffers, registry, allow_pickle, limits)
+    room = weighing.Room(body, limits.nodes, limits.room)
+    reader = Reader(buffers, registry, allow_pickle, limits, room.spend)
     try:
         value = msgpack.unpackb(
             body,

@@ -11,8 +11,11 @@ from routilux_dist.errors import SerializationError
 #: What decoding may need: so many bytes per byte of input, and so many for all.
 GROWTH = 10
 ALLOWANCE = 64 << 20
-#: Inputs up to this size cannot need more than `ALLOWANCE`: the worst header (a map of one entry) needs 130 times its size.
-SMALL = 480 << 10
+#: The worst header (a map of one entry) needs so many times its size.
+_WORST = 140
+#: Inputs up to this size cannot need more than `ALLOWANCE`.
+SMALL = ALLOWANCE // (_WORST - GROWTH)
+_ENDLESS = 1 << 62
 
 _LIST, _MAP, _TEXT, _NUMBER, _OBJECT = 72, 248, 60, 40, 300
 #: Bytes of an entry in a map that has grown, and entries before it does.
@@ -60,23 +63,82 @@ _OBJECTS = bytes(range(0xC7, 0xCA)) + bytes(range(0xD4, 0xD9))
 _MIDDLING = bytes([*range(0x90, 0xC0), *range(0xC4, 0xC7), *range(0xCA, 0xD4), *range(0xD9, 0xDE), *range(0xE0, 0xFB)])
 
 
-def check(data: bytes | memoryview, nodes: int) -> None:
+def room_for(size: int) -> int:
+    """Return how much memory the value of so many bytes may need."""
+    return GROWTH * size + ALLOWANCE
+
+
+def check(data: bytes | memoryview, nodes: int, room: int | None = None) -> int:
     """Refuse bytes whose value would need too much memory.
 
     Args:
         data: One msgpack value.
         nodes: Most values in it.
+        room: Memory that it may need; what its size allows if None.
+
+    Returns:
+        What it needs at most.
 
     Raises:
         SerializationError: They would; or they hold too many values.
     """
     size = len(data)
-    if size <= SMALL and size <= nodes:
-        return
-    ceiling = GROWTH * size + ALLOWANCE
-    if size <= nodes and _bound(bytes(data)) <= ceiling:
-        return
-    _walk(data, ceiling, nodes)
+    room = room_for(size) if room is None else room
+    if size <= nodes and _WORST * size <= room:
+        return _WORST * size
+    if size <= nodes and (bound := _bound(bytes(data))) <= room:
+        return bound
+    return _walk(data, room, nodes)
+
+
+def need(data: bytes | memoryview) -> int:
+    """Return how much memory a value needs at most; closely, if that is more than its size allows."""
+    room = room_for(len(data))
+    if _WORST * len(data) <= room:
+        return _WORST * len(data)
+    bound = _bound(bytes(data))
+    return bound if bound <= room else _walk(data, _ENDLESS, _ENDLESS)
+
+
+class Room:
+    """What a value's parts may need besides the lists and texts that msgpack makes: sets, and records with many fields.
+
+    Args:
+        data: One msgpack value.
+        nodes, room: See `check`.
+
+    Raises:
+        SerializationError: See `check`.
+    """
+
+    __slots__ = ("_data", "_left", "_room", "_rough")
+
+    def __init__(self, data: bytes | memoryview, nodes: int, room: int | None = None) -> None:
+        self._data, self._room = data, room_for(len(data)) if room is None else room
+        self._rough = check(data, nodes, self._room)
+        self._left = self._room - self._rough
+
+    def spend(self, nbytes: int) -> None:
+        """Take so many bytes.
+
+        Raises:
+            SerializationError: There are not so many left.
+        """
+        self._left -= nbytes
+        if self._left < 0 and self._rough:  # look closely, once
+            self._left += self._rough - _walk(self._data, _ENDLESS, _ENDLESS)
+            self._rough = 0
+        if self._left < 0:
+            raise SerializationError(_too_much(len(self._data), self._room))
+
+
+def set_bytes(members: int) -> int:
+    """Return the memory of a set's table, and of the one that it has outgrown."""
+    before, size = 0, 8
+    while members * 5 >= (size - 1) * 3:
+        full = -(-(size - 1) * 3 // 5)
+        before, size = size, 1 << (full * (2 if full > 50_000 else 4)).bit_length()
+    return 16 * (before + size)
 
 
 def _bound(data: bytes) -> int:
@@ -91,7 +153,14 @@ def _bound(data: bytes) -> int:
     return 8 * size + _MAP * count(_MAPS) + grown + _OBJECT * count(_OBJECTS) + _LIST * count(_MIDDLING)
 
 
-def _walk(data: bytes | memoryview, ceiling: int, nodes: int) -> None:
+def _too_much(size: int, room: int) -> str:
+    return (
+        f"{size} bytes would need more than {room >> 20} MiB of memory as a value (limit: {GROWTH} times the bytes and "
+        f"{ALLOWANCE >> 20} MiB); send large data as an array or as bytes"
+    )
+
+
+def _walk(data: bytes | memoryview, ceiling: int, nodes: int) -> int:
     cost, sizes, width = _COST, _SIZE, _WIDTH
     place, end, total, count = 0, len(data), 0, 0
     while place < end:
@@ -109,11 +178,9 @@ def _walk(data: bytes | memoryview, ceiling: int, nodes: int) -> None:
             elif byte > 0xDD:
                 total += _ENTRY * min(length, end - place)
         if total > ceiling:
-            raise SerializationError(
-                f"{end} bytes would need more than {ceiling >> 20} MiB of memory as a value (limit: {GROWTH} times the bytes "
-                f"and {ALLOWANCE >> 20} MiB); send large data as an array or as bytes"
-            )
+            raise SerializationError(_too_much(end, ceiling))
         if count > nodes:
             raise SerializationError(
                 f"more than {nodes} values in one body (limit 'nodes'); send smaller pieces, or an array"
             )
+    return total

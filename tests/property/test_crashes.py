@@ -123,7 +123,7 @@ def named_snapshots_deleted_with_the_others(patch: pytest.MonkeyPatch) -> None:
 
 def the_longest_log_wins(patch: pytest.MonkeyPatch) -> None:
     def history(found: list[segments.Segment], start: recovery.Point, notes: list[str]) -> Any:
-        points = [(r.number, r.check) for s in found for r in s.records]
+        points = [(s.last, s.check(s.last)) for s in found if s.head is not None]
         end = max(points, key=lambda point: point[0], default=start)
         return end, recovery._walk(found, start, end, notes)
 

@@ -34,7 +34,10 @@ def test_a_segment_comes_back() -> None:
         data = written([[b"a"], [b"b", b"c"]], close)
         segment = read(data)
         assert segment.head == Head(3, 1, 5, CHECKS.start, 4, CHECKS.start)
-        assert [(r.number, bytes(r.body)) for r in segment.records] == [(5, b"a"), (6, b"b"), (7, b"c")]
+        assert [segment.body(number) for number in range(5, segment.last + 1)] == [b"a", b"b", b"c"]
+        assert [*segment.began()] == [6]
+        assert segment.check(4) == CHECKS.start
+        assert {segment.check(number) for number in (3, 8)} == {None}
         assert (segment.offset, segment.size, segment.damaged, segment.closed) == (len(data), len(data), False, close)
 
 
@@ -48,7 +51,8 @@ def test_the_end_may_be_torn_anywhere() -> None:
     for end in range(len(data)):
         segment = read(data[:end])
         assert not segment.damaged
-        assert [bytes(r.body) for r in segment.records] == [b"a" * 20, b"b", b"c"][: len(segment.records)]
+        bodies = [segment.body(5 + place) for place in range(len(segment.ends))]
+        assert bodies == [b"a" * 20, b"b", b"c"][: len(bodies)]
 
 
 def test_a_hole_before_a_later_write_is_damage() -> None:
@@ -57,7 +61,7 @@ def test_a_hole_before_a_later_write_is_damage() -> None:
     data[place : place + 20] = bytes(20)
     segment = read(bytes(data))
     assert segment.damaged
-    assert len(segment.records) == 1
+    assert len(segment.ends) == 1
 
 
 def test_a_hole_within_the_last_write_is_a_torn_end() -> None:
@@ -98,4 +102,4 @@ def test_other_versions_and_missing_signatures_are_refused() -> None:
         read(written([[b"a"]]), keyed)
     with pytest.raises(CheckpointError, match="give the one it was written with"):
         read(written([[b"a"]], checks=keyed))
-    assert len(read(written([[b"a"]], checks=keyed), keyed).records) == 1
+    assert len(read(written([[b"a"]], checks=keyed), keyed).ends) == 1

@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+import msgpack
 import numpy as np
 import pytest
 
@@ -119,6 +120,64 @@ def test_a_blob_that_cannot_be_stored_now_waits_inside() -> None:
     array = np.arange(100_000)
     data = records.dumps(block(array), away)
     assert (codec.unpack(records.loads(data, no_blob).body).payloads[0] == array).all()  # type: ignore[arg-type]
+
+
+LONG_FORM = {
+    "a long name": block()._replace(job="j" * 300),
+    "a long origin": block()._replace(origin="k" * 300),
+    "no name in UTF-8": block()._replace(job="\ud800"),
+    "very many rows": block()._replace(rows=1 << 40, nbytes=1 << 50),
+    "a long body": block("x" * 40_000),
+    "a buffer": block(np.arange(10_000)),
+}
+
+
+@pytest.mark.parametrize("name", LONG_FORM)
+def test_blocks_that_need_the_long_form(name: str) -> None:
+    found = again([LONG_FORM[name], block()])
+    assert found[0]._replace(body=None) == LONG_FORM[name]._replace(body=None)  # type: ignore[arg-type]
+    assert codec.unpack(found[0].body).payloads[0] is not None
+    assert found[1] == block()
+
+
+@pytest.mark.parametrize("part", [None, (0, 1 << 40)])
+@pytest.mark.parametrize("entry", [True, False])
+def test_small_blocks_take_few_bytes(part: tuple[int, int] | None, entry: bool) -> None:
+    one = block()._replace(part=part, entry=entry, job="größe", origin="")
+    assert again(one) == one
+    assert len(records.dumps(one, no_blob)) < len(one.body.data) + (38 if part is None else 54)  # type: ignore[union-attr]
+
+
+def test_an_altered_small_block_is_a_block_or_refused() -> None:
+    data = records.dumps([block()], no_blob)
+    for place in range(3, len(data)):
+        for byte in (0, 1, 0x7F, 0xFF):
+            altered = data[:place] + bytes([byte]) + data[place + 1 :]
+            try:
+                found = records.loads(altered, no_blob)  # type: ignore[arg-type]
+            except RoutiluxError:
+                continue
+            assert type(found) is list
+    for end in range(len(data)):
+        with pytest.raises(RoutiluxError):
+            records.loads(data[:end], no_blob)  # type: ignore[arg-type]
+
+
+def test_a_hundred_thousand_messages_that_wait_one_by_one() -> None:
+    """A snapshot of them was refused, and its run with it: as objects they need more than ten times their bytes."""
+    small = Block("j", 0, 0, 1, 1, 1, 0, True, "", Packed(b"", (), codec.Form.TYPED))
+    queue = [[n, small] for n in range(130_000)]
+    assert again({"queue": queue})["queue"] == queue
+
+
+def test_what_needs_more_than_ten_times_its_bytes_is_filled_up() -> None:
+    value: list[dict[str, Any]] = [{}] * 600_000
+    data = records.dumps(value, no_blob)
+    assert len(data) > 1_000_000
+    assert records.loads(data, no_blob) == value  # type: ignore[arg-type]
+    assert records.blobs_of(data) == []
+    with pytest.raises(RoutiluxError, match="would need more than"):
+        records.loads(b"\xc1\x01\x00" + msgpack.packb(value), no_blob)  # type: ignore[arg-type]
 
 
 def test_a_small_message_takes_few_bytes() -> None:

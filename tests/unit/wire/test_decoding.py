@@ -12,7 +12,7 @@ from routilux_dist.wire.scanning import LIMITS
 
 
 def reader(*buffers: bytes, allow_pickle: bool = False) -> Reader:
-    return Reader(buffers, Registry(), allow_pickle, LIMITS)
+    return Reader(buffers, Registry(), allow_pickle, LIMITS, lambda nbytes: None)
 
 
 def test_a_list_without_a_mark_stays_what_it_is() -> None:

@@ -101,3 +101,23 @@ def test_cut_bytes_do_no_harm() -> None:
     data = msgpack.packb([{"a": "x" * 300, "b": b"y" * 70_000, "c": [1.5] * 20}] * 8)
     for end in (1, 10, len(data) // 2, len(data) - 1):
         weighing._walk(data[:end], MANY, MANY)
+
+
+@pytest.mark.parametrize("members", [0, 1, 4, 5, 20, 77, 1000, 19_661, 50_000, 78_643, 157_286, 700_000])
+def test_the_tables_of_sets(members: int) -> None:
+    real = sys.getsizeof(set(iter(range(members))))
+    assert real - 400 <= weighing.set_bytes(members) <= 2 * real + 400
+
+
+def test_what_parts_need_besides() -> None:
+    data = msgpack.packb([1.5] * 100_000)
+    room = weighing.Room(data, MANY)
+    room.spend(weighing.ALLOWANCE)
+    with pytest.raises(SerializationError, match="would need more than"):
+        room.spend(weighing.GROWTH * len(data))
+
+
+def test_what_values_need() -> None:
+    small, large = msgpack.packb([{}] * 100), msgpack.packb([{}] * 3_000_000)
+    assert weighing.need(small) <= weighing.ALLOWANCE
+    assert weighing.room_for(len(large)) < weighing.need(large) < 1000 * len(large)

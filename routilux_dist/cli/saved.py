@@ -19,8 +19,8 @@ Leave it:  routilux-dist submit flows.py --input @in.json --checkpoint s3://buck
 Go on:     routilux-dist recover ckpt/ flows.py --job-id nightly
 
 What the job has done is written down before anybody is told. When this process is lost, `recover` goes on from there; so it does
-after Ctrl-C or SIGTERM: the first one saves what is done (with --backend local also what is running is finished), a second one
-stops at once.
+after Ctrl-C or SIGTERM: the first one lets what is running be finished, for ten seconds at most, and saves it; a second one stops
+at once.
 
 With --detach the job goes on in the cluster (Ray) without this process, and its name is written: see status, result, pause,
 resume, cancel, letters. Otherwise its results are written as those of `run`: {{"routine.event": [...]}}.

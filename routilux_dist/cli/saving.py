@@ -118,6 +118,8 @@ def _through(request: Request, job: Job, writer: writing.Writer) -> Exit:
 @contextlib.contextmanager
 def _place(request: Request, job_id: str | None) -> Iterator[Runtime]:
     """Open the runtime; an interrupt lets what is running be committed, a second one does not wait for that."""
+    from routilux_dist.driver.session import DRAIN_SECONDS
+
     logging.getLogger("routilux_dist").addHandler(logging.NullHandler())  # what it says of open jobs is said here
     runtime = running.open_runtime(
         request.backend, request.address, request.workers, quiet=request.quiet, namespace=request.namespace
@@ -127,7 +129,9 @@ def _place(request: Request, job_id: str | None) -> Iterator[Runtime]:
     except KeyboardInterrupt:
         go_on = f"go on with: {request.recovering(job_id)}"
         try:
-            outcomes.tell(f"stopping: what is done is saved; once more stops at once\n{go_on}")
+            outcomes.tell(
+                f"stopping: what is running has {DRAIN_SECONDS:g} s to be finished and saved; once more stops at once\n{go_on}"
+            )
             runtime.shutdown()
         except KeyboardInterrupt:
             outcomes.tell(f"stopped at once: what was running will be run again\n{go_on}")

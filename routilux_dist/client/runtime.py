@@ -458,6 +458,8 @@ class Runtime:
             for text in saving.left(worker):
                 _log.warning(text)
         for worker in instances:
+            worker.stop()
+        for worker in instances:
             worker.close()
         self._retiring.clear()
         self._workers.clear()

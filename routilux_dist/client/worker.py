@@ -356,6 +356,11 @@ class FlowWorker:
         """Wait until the jobs that are open now have ended; return whether they have."""
         return not concurrent.futures.wait(self.jobs, checks.waiting(timeout)).not_done
 
+    def stop(self) -> None:
+        """Begin to close, where that takes time; see `Session.stop`."""
+        self.closed = True
+        self.session.stop()
+
     def close(self) -> None:
         """End the running flow; jobs that have not ended are cancelled."""
         self.closed = True

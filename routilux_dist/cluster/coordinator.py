@@ -23,8 +23,8 @@ from routilux_dist.coordinator.machine import Machine
 from routilux_dist.driver import durable
 from routilux_dist.driver.driver import Driver, Gone, News
 from routilux_dist.driver.durable import DurableDriver
-from routilux_dist.driver.session import Opening
-from routilux_dist.errors import StateError
+from routilux_dist.driver.session import DRAIN_SECONDS, Opening
+from routilux_dist.errors import ExecutionError, StateError
 from routilux_dist.plan.plan import GroupKind
 from routilux_dist.plan.tuning import Tuning
 from routilux_dist.wire.slices import Receipt, Slice
@@ -33,6 +33,8 @@ from routilux_workers.entry import Shipment
 SHUT_DOWN = "the running flow was shut down"
 #: Seconds after which a client's call for news returns empty-handed, so that it can see whether it is still wanted.
 POLL_SECONDS = 20.0
+#: Seconds that the store has to take what was done before a running flow is shut down.
+STORE_SECONDS = 5.0
 #: Seconds for which the call that brings a message waits for what it leads to.
 LINGER_SECONDS = 0.02
 
@@ -64,6 +66,10 @@ class Coordinator:
         self._timer: asyncio.TimerHandle | None = None
         #: Whether it was shut down: what comes now is cancelled.
         self.closed = False
+        #: Whether it is about to be: what has not begun waits for whoever goes on.
+        self._draining = False
+        #: Calls that wait for what they brought to be durable.
+        self._undurable: set[asyncio.Future[None]] = set()
         #: The fault of the engine that ended everything, if there was one.
         self._fatal: Gone | None = None
         #: Advice given so far, for clients that come later.
@@ -112,6 +118,9 @@ class Coordinator:
         """Another coordinator goes on with the run: nothing that happens here counts any more."""
         self.closed = True
         self._end(reason)
+        for waiting in self._undurable:
+            if not waiting.done():
+                waiting.set_exception(ExecutionError(reason))
         self._workplaces.kill()
 
     # ---- for clients ---------------------------------------------------------------------------------------------
@@ -125,6 +134,8 @@ class Coordinator:
             linger: Wait a moment for what these events lead to: their way back is then that of this call.
         """
         if self.saved and self.closed:
+            if any(isinstance(event, Posted) for event in events):  # to say that it went well would lose it
+                raise ExecutionError(SHUT_DOWN if self._fatal is None else self._fatal.reason)
             return Answer(None, [])
         self._feed(*events)
         if self.saved:
@@ -145,7 +156,11 @@ class Coordinator:
                 done.set_result(None)
 
         self._driver.when_durable(tell)
-        await done
+        self._undurable.add(done)
+        try:
+            await done
+        finally:
+            self._undurable.discard(done)
 
     async def news(self, client: str) -> Answer:
         """Return what is new for a client; waits for it."""
@@ -162,7 +177,9 @@ class Coordinator:
         return self._driver.ask(question, job)
 
     async def shut_down(self) -> None:
-        """Cancel what has not ended and close the routines."""
+        """Cancel what has not ended, or leave it where it is saved, and close the routines."""
+        if self.saved and self._fatal is None:
+            await self._drain()
         self.closed = True
         self._cancel_all()
         self._door.set()
@@ -175,6 +192,16 @@ class Coordinator:
         # The ledger's last words are not for anybody: its thread must not wait for this loop.
         await asyncio.get_running_loop().run_in_executor(None, self._driver.close)
 
+    async def _drain(self) -> None:
+        """Let what is running come to its end and be committed, for a while; the rest is left to whoever goes on."""
+        self._draining = True
+        self._workplaces.hold_back()
+        if self._flying:
+            await asyncio.wait(set(self._flying), timeout=DRAIN_SECONDS)
+        self._guarded(self._driver.round_off)
+        # Jobs that ended meanwhile are told of, if the store works.
+        await asyncio.wait([asyncio.ensure_future(self._until_durable())], timeout=STORE_SECONDS)
+
     def _cancel_all(self) -> None:
         if self.saved:  # they go on where somebody recovers them
             self._end("the running flow was shut down; its jobs are saved: go on with rt.recover(…)")
@@ -185,6 +212,8 @@ class Coordinator:
     # ---- for the driver ------------------------------------------------------------------------------------------
 
     def dispatch(self, work: Slice) -> None:
+        if self._draining:
+            return
         try:
             if self.closed:
                 raise StateError(SHUT_DOWN)

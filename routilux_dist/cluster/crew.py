@@ -198,6 +198,12 @@ class Share:
             errand.member.actor.drop.remote(errand.turn, False)
             idle -= 1
 
+    def hold_back(self) -> None:
+        """Ask back what waits behind other slices and has not begun."""
+        for errand in [e for m in self._mine() for e in list(m.out.values())[1:] if self._can_move(e)]:
+            errand.moving = True
+            errand.member.actor.drop.remote(errand.turn, False)
+
     def _can_move(self, errand: Errand) -> bool:
         return self._out.get(errand.slice_id) is errand and not errand.moving
 

@@ -14,7 +14,7 @@ import ray.exceptions
 from routilux_dist.coordinator.commands import Report
 from routilux_dist.coordinator.events import ControlAsked, Posted, RetryAsked
 from routilux_dist.driver.driver import Gone, News
-from routilux_dist.driver.session import OnNews, Opening
+from routilux_dist.driver.session import DRAIN_SECONDS, OnNews, Opening
 from routilux_dist.errors import ExecutionError, StateError
 from routilux_dist.wire.block import Block
 
@@ -22,6 +22,8 @@ from routilux_dist.wire.block import Block
 PATIENCE = 120.0
 #: Seconds between tries meanwhile.
 PAUSE = 0.1
+#: Seconds that a coordinator has to save what was done and to end, once nothing runs.
+SAVE_SECONDS = 20.0
 #: Seconds that closing waits for the listening thread.
 JOIN_SECONDS = 2.0
 
@@ -49,6 +51,8 @@ class SavedSession:
         self._on_news, self._hub, self._detached = on_news, hub, detached
         self._running, self._client = opening.worker_id, opening.client_id
         self._closed = False
+        #: The call that has it shut down, once it was made.
+        self._ending: Any = None
         self._gone: str | None = None
         self._open_jobs: set[str] = set()
         #: Guards the numbers of posts: they are sent one by one, in their order.
@@ -84,10 +88,16 @@ class SavedSession:
         """Return blocks with their bodies in this process: they come with the news."""
         return blocks
 
+    def stop(self) -> None:
+        """Begin to close: what runs comes to its end, and nothing new begins. Waits for nothing."""
+        if self._ending is None and not (self._closed or self._detached) and ray.is_initialized():
+            self._ending = self._hub.shut_down.remote(self._running)
+
     def close(self) -> None:
         """End the running flow, unless it is detached: what has not ended goes on where somebody recovers it."""
         if self._closed:
             return
+        self.stop()
         self._closed = True
         if not ray.is_initialized():
             return
@@ -95,7 +105,7 @@ class SavedSession:
             self._on_news([Gone("this process let go of it; it goes on: rt.attach(…) finds it again")])
             return
         try:
-            ray.get(self._hub.shut_down.remote(self._running), timeout=10)
+            ray.get(self._ending, timeout=DRAIN_SECONDS + SAVE_SECONDS)
         except Exception:  # it is gone or hangs: killing it is what is left
             pass
         if threading.current_thread() is not self._listener:

@@ -127,6 +127,9 @@ class RaySession:
         found = dict(zip(refs, ray.get(refs)))
         return [b._replace(body=found[b.body.ref][b.body.place]) if isinstance(b.body, Stored) else b for b in blocks]
 
+    def stop(self) -> None:
+        """Nothing that closing would have to wait for for long."""
+
     def close(self) -> None:
         if self._closed:
             self._join()  # whoever closes it is not through yet, perhaps

@@ -93,6 +93,11 @@ class Workplaces:
         if self._share is not None:
             self._share.rebalance()
 
+    def hold_back(self) -> None:
+        """Ask back what has been sent and has not begun, as far as it can be told."""
+        if self._share is not None:
+            self._share.hold_back()
+
     def stop(self, slice_id: int, receipt: Any, force: bool) -> None:
         """Stop a slice that nobody wants. A process notices by itself, or is replaced."""
         if self._share is not None and slice_id in self._share:

@@ -85,6 +85,9 @@ class Driver:
         """Call when all that was fed so far would survive the loss of this process; here that is promised of nothing."""
         call()
 
+    def round_off(self) -> None:
+        """Leave things so that whoever goes on begins quickly; `close` comes next."""
+
     def close(self) -> None:
         """Nothing more will be fed."""
 

@@ -324,6 +324,11 @@ class DurableDriver(Driver):
         self._ledger.snapshot(records.dumps(data, self._journal.hold_blob))
         self._snapshot_at, self._snapshot_seq = self.clock.monotonic(), self._ledger.seq
 
+    def round_off(self) -> None:
+        """See `Driver.round_off`."""
+        if not self._is_fenced and self._ledger.seq != self._snapshot_seq:
+            self.snapshot()
+
     def close(self) -> None:
         """Write what is left."""
         self._ledger.close()

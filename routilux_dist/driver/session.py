@@ -19,6 +19,9 @@ from routilux_dist.wire.codec import PICKLE, Codec
 
 OnNews = Callable[[list[News]], None]
 
+#: Seconds that what is running has to come to its end when a running flow is shut down.
+DRAIN_SECONDS = 10.0
+
 
 class Session(Protocol):
     """A running flow."""
@@ -45,8 +48,11 @@ class Session(Protocol):
         """Return the answer to a question, see `Driver.ask`."""
         ...
 
+    def stop(self) -> None:
+        """Begin to close, where that takes time: what runs comes to its end, and nothing new begins. Waits for nothing."""
+
     def close(self) -> None:
-        """End the running flow: jobs that have not ended are cancelled."""
+        """End the running flow: jobs that have not ended are cancelled, or left where they are saved."""
         ...
 
 

@@ -13,14 +13,12 @@ from routilux_dist.clock import SystemClock
 from routilux_dist.coordinator.events import ControlAsked, Event, Posted, RetryAsked
 from routilux_dist.coordinator.machine import Machine
 from routilux_dist.driver.driver import Driver, Gone, News
-from routilux_dist.driver.session import OnNews, Opening
+from routilux_dist.driver.session import DRAIN_SECONDS, OnNews, Opening
 from routilux_dist.errors import FencedError, StateError
 from routilux_dist.local.hosts import Hosts, Threads, run_slice
 from routilux_dist.plan.plan import GroupKind
 from routilux_dist.wire.slices import Slice
 
-#: Seconds that `close` waits for a routine that is running.
-CLOSE_SECONDS = 10.0
 #: Most events that the machine is given at once.
 MAX_EVENTS = 1000
 
@@ -131,6 +129,9 @@ class LocalSession:
         """Whether this thread may wait for a job: not if it is the one that has to run it."""
         return self._threads is not None or threading.current_thread() is not self._thread
 
+    def stop(self) -> None:
+        """What runs here is in the way of nothing else."""
+
     def close(self) -> None:
         """End the running flow."""
         if self._closed:
@@ -139,7 +140,7 @@ class LocalSession:
         self._abandon()
         self._bell.put(None)
         if threading.current_thread() is not self._thread:
-            self._thread.join(timeout=CLOSE_SECONDS)
+            self._thread.join(timeout=DRAIN_SECONDS)
 
     @property
     def closed(self) -> bool:
@@ -261,6 +262,8 @@ class LocalSession:
                     with self._lock:
                         self._take_in()
             self._hosts.close()
+            with self._lock:
+                self._driver.round_off()
             self._driver.close()
 
     def _step(self) -> None:

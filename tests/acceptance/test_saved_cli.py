@@ -63,6 +63,7 @@ FLOWS = """
 #: Where tests run in the background, interrupts are ignored, which is inherited.
 HEED = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
 HEEDING = (*COMMAND[:-1], HEED + COMMAND[-1])
+STOPPING = "stopping: what is running has 10 s to be finished and saved; once more stops at once"
 N = 1000
 RIGHT = {"total.output": [sum(range(N))]}
 
@@ -95,7 +96,7 @@ def test_the_first_signal_saves_what_runs_and_says_how_to_go_on(number: signal.S
     out, err = process.communicate(timeout=WAIT)
     assert (process.returncode, out) == (code, "")
     stopping, go_on, _ = err.splitlines()
-    assert stopping == "stopping: what is done is saved; once more stops at once"
+    assert stopping == STOPPING
     assert go_on == "go on with: routilux-dist recover ckpt/ flows.py:summing --job-id nightly --backend local"
     state = json.loads(cli("status", "nightly", "--checkpoint", "ckpt/", "--json").stdout)
     assert state["status"] == "running"

@@ -37,6 +37,9 @@ class FakeSession:
     def ask(self, question: str, job: str = "") -> Any:
         return self.answers.get(question)
 
+    def stop(self) -> None:
+        """Closing takes no time here."""
+
     def close(self) -> None:
         self.closed = True
 

@@ -145,6 +145,15 @@ def test_what_waits_moves_to_members_that_are_idle_one_for_each(hands: FakeHands
     assert hands.actors[0].named("drop") == [(1, False)], "the one that waits, and only once"
 
 
+def test_what_has_not_begun_is_asked_back(hands: FakeHands) -> None:
+    _, share = opened(hands)
+    send(share, 1, 2, 3, 4)
+    share.hold_back()
+    share.hold_back()
+    assert at(hands) == [[1, 3], [2, 4]]
+    assert [actor.named("drop") for actor in hands.actors] == [[(1, False)], [(1, False)]], "once, and not what runs"
+
+
 def test_the_shipment_travels_until_a_member_has_run_a_slice(hands: FakeHands) -> None:
     _, share = opened(hands, workers=1)
     send(share, 1, 2)

@@ -225,6 +225,18 @@ def test_snapshots_are_taken_when_it_is_time_and_something_happened() -> None:
     assert list(past.machine.jobs["j"].checkpoints) == ["last_good"]
 
 
+def test_who_goes_on_after_a_clean_end_finds_a_snapshot_of_all_of_it() -> None:
+    world = World()
+    driver = world.open()
+    driver.feed(posted(last=False))
+    driver.feed(receipt(world.slices.pop()))
+    driver.round_off()
+    world.settle(driver)
+    _, found = Journal.open(world.store, "run")
+    assert (found.seq, found.records) == (2, [])
+    assert read(world).machine.jobs["j"].done == 1
+
+
 def test_an_unknown_format_is_refused() -> None:
     store = MemoryStore.named(f"durable-{next(_names)}")
     journal, _ = Journal.open(store, "run")

@@ -81,6 +81,7 @@ def recover(store: Store, run: str, checks: Checks) -> History:
     ]
     snapshot = _newest(store, run, checks, places, notes)
     start = (0, checks.start) if snapshot is None else (snapshot.place.record, snapshot.check)
+    _check_heads(found, places, start)
     end, path = _history(found, start, notes)
     durable = _durable(found, start, path)
     return History(snapshot, path.records(), end, durable, places, {s.name: s.last for s in found}, notes)
@@ -132,6 +133,21 @@ def _history(found: list[Segment], start: Point, notes: list[str]) -> tuple[Poin
             except CheckpointDamagedError:
                 continue
     return end, _walk(found, start, end, notes)
+
+
+def _check_heads(found: list[Segment], places: list[Place], start: Point) -> None:
+    """The first segment of a writer was durable before its snapshots: one that is unreadable is no unfinished write."""
+    newest = max((s.head.epoch for s in found if s.head is not None), default=0)
+    for segment in found:
+        epoch, number = segments.place_of(segment.name.rsplit("/", 1)[-1]) or (0, 0)
+        if segment.head is None and number == 1 and epoch > newest and any(place.epoch == epoch for place in places):
+            raise CheckpointDamagedError(
+                f"{segment.name}, byte 0: its head was durable and cannot be read, so what was written after record {start[0]} "
+                f"is lost",
+                file=segment.name,
+                offset=0,
+                intact=start[0],
+            )
 
 
 def _check_tails(found: list[Segment], newest: int, end: Point) -> None:

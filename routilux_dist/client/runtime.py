@@ -111,6 +111,7 @@ class Runtime:
         *,
         checkpoint: Checkpoint | str | None = None,
         detached: bool = False,
+        force: bool = False,
     ) -> FlowWorker:
         """Start a long-running instance of a flow, or go on with one that was saved.
 
@@ -120,6 +121,7 @@ class Runtime:
             checkpoint: Where to save its jobs; default: that of the runtime. An instance of this name that is there already goes
                 on, with all its jobs.
             detached: Whether it outlives this process (Ray, with a checkpoint).
+            force: Go on also if it is quarantined, because it has killed its coordinator three times.
 
         Raises:
             ConfigurationError: The flow is not valid; the message lists every fault.
@@ -129,7 +131,7 @@ class Runtime:
         found = FlowRegistry.resolve(flow)
         name = new_id(found.name) if worker_id is None else checks.identifier("worker_id", worker_id)
         how = self._saved(checkpoint, detached)
-        durable = None if how is None else saving.durable(found, how, name, go_on=True, detached=detached)
+        durable = None if how is None else saving.durable(found, how, name, go_on=True, detached=detached, force=force)
         return self.start(found, need_entry=False, worker_id=name, durable=durable)
 
     def _saved(self, checkpoint: Checkpoint | str | None, detached: bool) -> Checkpoint | None:

@@ -7,6 +7,7 @@ A snapshot is the machine's picture together with the timers that are set.
 from __future__ import annotations
 
 import contextlib
+import heapq
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -27,7 +28,7 @@ from routilux_dist.driver.driver import Body, Driver
 from routilux_dist.driver.ledger import Ledger, Written
 from routilux_dist.driver.quarantine import WELL_SECONDS, Starts
 from routilux_dist.driver.session import Durable, Opening
-from routilux_dist.errors import CheckpointError, CheckpointVersionError, StoreError
+from routilux_dist.errors import CheckpointDamagedError, CheckpointError, CheckpointVersionError, StoreError
 from routilux_dist.plan.plan import Plan
 from routilux_dist.plan.tuning import Tuning
 
@@ -134,8 +135,14 @@ def read(found: Recovered, get_blob: records.GetBlob, allow_pickle: bool = False
     """Tell a machine again what a journal says; None if the run never began.
 
     Raises:
+        CheckpointDamagedError: There is a log and no snapshot.
         CheckpointVersionError: The snapshot is of a format that this code does not know.
     """
+    if found.snapshot is None and found.seq:  # a run begins with one
+        raise CheckpointDamagedError(
+            f"the log is there up to record {found.seq}, but no snapshot that can be read: there is nothing to go on from",
+            intact=0,
+        )
     if found.snapshot is None:
         return None
     data = records.loads(found.snapshot, get_blob, allow_pickle)
@@ -147,22 +154,32 @@ def read(found: Recovered, get_blob: records.GetBlob, allow_pickle: bool = False
     setting = Setting.from_data(data["setting"])
     machine = setting.machine()
     picture.restore(machine, data["picture"])
-    timers = [(at, tuple(key)) for at, key in data["timers"]]
+    # By key, so that one that rings is found without a look at all the others; a heap each.
+    timers: dict[TimerKey, list[float]] = {}
+    for at, key in data["timers"]:
+        heapq.heappush(timers.setdefault(tuple(key), []), at)
     for record in found.records:
         now, events = records.loads(record, get_blob, allow_pickle)
         for event in events:
             if isinstance(event, TimerFired):
                 _rang(timers, event.key)
         ordered = machine.handle(*events, now=now)
-        timers += [(command.at, command.key) for command in ordered if isinstance(command, SetTimer)]
-    return Past(setting, machine, timers)
+        for command in ordered:
+            if isinstance(command, SetTimer):
+                heapq.heappush(timers.setdefault(command.key, []), command.at)
+    return Past(
+        setting, machine, sorted(((at, key) for key, due in timers.items() for at in due), key=lambda timer: timer[0])
+    )
 
 
-def _rang(timers: list[tuple[float, TimerKey]], key: TimerKey) -> None:
+def _rang(timers: dict[TimerKey, list[float]], key: TimerKey) -> None:
     """Take out a timer: of several with a key the one that was due first."""
-    due = [timer for timer in timers if timer[1] == key]
-    if due:
-        timers.remove(min(due, key=lambda timer: timer[0]))
+    due = timers.get(key)
+    if due is None:
+        return
+    heapq.heappop(due)
+    if not due:
+        del timers[key]
 
 
 class DurableDriver(Driver):

@@ -26,6 +26,8 @@ class Driver:
         self.address = context.address_info["address"]
         self._runtime = rd.Runtime(max_workers=2)
         self._job: rd.Job | None = None
+        #: The runtime and the job that was taken over last.
+        self._before: tuple[rd.Runtime, rd.Job | None] = (self._runtime, None)
 
     def submit(self, spec: dict[str, Any]) -> dict[str, Any]:
         self._job = self._runtime.submit(
@@ -45,6 +47,23 @@ class Driver:
         flow = ledger.flow(spec["witness"], spec["seconds"])
         self._job = self._runtime.recover(spec["checkpoint"], flow, job_id=spec["job"])
         return {}
+
+    def nothing(self, spec: dict[str, Any]) -> dict[str, Any]:
+        return {}
+
+    def take_over(self, spec: dict[str, Any]) -> dict[str, Any]:
+        """Go on with the job in another namespace, while its coordinator in this one is still there."""
+        self._before = (self._runtime, self._job)
+        self._runtime = rd.Runtime(max_workers=2, namespace=spec["namespace"])
+        return self.recover(spec)
+
+    def fenced(self, spec: dict[str, Any]) -> dict[str, Any]:
+        """Wait for what the job that was taken over says."""
+        runtime, job = self._before
+        assert job is not None
+        told = str(job.exception(timeout=spec["timeout"]))
+        runtime.close()
+        return {"told": told}
 
     def wait(self, spec: dict[str, Any]) -> dict[str, Any]:
         """Write down all that the job gave."""

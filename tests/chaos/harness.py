@@ -7,6 +7,7 @@ import json
 import os
 import random
 import select
+import signal
 import subprocess
 import sys
 import time
@@ -19,8 +20,12 @@ from tests.chaos import processes
 from tests.chaos.verify import Line
 
 ROOT = Path(__file__).resolve().parents[2]
-#: What is killed: processes of stateless steps, homes of state, coordinators, drivers of detached jobs, everything.
-KINDS = ("workers", "homes", "coordinator", "driver", "all")
+#: What is killed: processes of stateless steps, homes of state, coordinators, drivers of detached jobs, everything. Coordinators
+#: that are "stopped" go on when another one has taken over.
+KINDS = ("workers", "homes", "coordinator", "driver", "all", "stopped")
+#: Mean seconds of work between two strikes, by kind: where a strike costs more, the next one comes sooner.
+MEANS = {"coordinator": 0.2, "driver": 0.2, "all": 0.2, "stopped": 0.2}
+MEAN = 0.8
 #: Seconds for anything at all to happen, and for a round to end; nothing needs a tenth of it on a quiet machine.
 PATIENCE, ROUND_PATIENCE = 120.0, 240.0
 #: Lines that a process has written before it is killed: three kills around one message would be that message's fault.
@@ -71,7 +76,15 @@ class Child:
                 cwd=ROOT,
                 env=environment(),
             )
-        self.address: str = self.answer(PATIENCE)["address"]
+        self._address: str | None = None
+
+    @property
+    def address(self) -> str:
+        """Its cluster; waits until it is there."""
+        if self._address is None:
+            self._address = ""
+            self._address = self.answer(PATIENCE)["address"]
+        return self._address
 
     def answer(self, seconds: float) -> dict[str, Any]:
         """Return the next answer."""
@@ -88,6 +101,7 @@ class Child:
 
     def send(self, do: str, **spec: Any) -> None:
         """Send a command; its answer comes when it is carried out."""
+        assert self.address
         assert self.process.stdin is not None
         self.process.stdin.write(json.dumps({"do": do, **spec}).encode() + b"\n")
         self.process.stdin.flush()
@@ -166,20 +180,25 @@ class Harness:
         kind: One of `KINDS`.
         folder: Where everything is written.
         seed: Of the moments and the victims.
-        mean: Mean seconds between two kills.
+        mean: Mean seconds between two kills; default: see `MEANS`.
         n: Numbers in a round.
         seconds: What a number takes.
     """
 
     def __init__(
-        self, kind: str, folder: Path, seed: int, mean: float = 0.8, n: int = 3000, seconds: float = 0.003
+        self, kind: str, folder: Path, seed: int, mean: float | None = None, n: int = 3000, seconds: float = 0.003
     ) -> None:
-        self.kind, self.folder, self.mean, self.n, self.seconds = kind, folder, mean, n, seconds
+        self.kind, self.folder, self.n, self.seconds = kind, folder, n, seconds
+        self.mean = mean if mean is not None else MEANS.get(kind, MEAN)
         self.totals = Totals(kind, seed)
         self._random = random.Random(seed)
         self._log = folder / "drivers.log"
         self._head: Child | None = None
         self._child: Child | None = None
+        #: The driver that comes next, begun before the one that works is killed: beginning takes longer than the work between.
+        self._spare: Child | None = None
+        #: Namespaces used so far; each holds one coordinator of a job.
+        self._places = 0
 
     def run(self, kills: int, until: float = float("inf")) -> Totals:
         """Run rounds until enough processes were killed, or it is too late (monotonic time); then look for what leaked."""
@@ -197,7 +216,7 @@ class Harness:
         except ChaosError as exc:
             self.totals.violations.append(str(exc))
         finally:
-            for child in (self._child, self._head):
+            for child in (self._child, self._spare, self._head):
                 if child is not None and child.process.poll() is None:
                     child.kill(everything=True)
         self._judge()
@@ -241,9 +260,12 @@ class Harness:
             "coordinator": self._strike_coordinator,
             "driver": self._strike_driver,
             "all": self._strike_everything,
+            "stopped": self._strike_stopped,
         }[self.kind]
         kills: list[dict[str, Any]] = []
         while len(kills) < most:
+            if self.kind in ("driver", "all") and self._spare is None:
+                self._spare = self._new_child()
             seen = witness.done()
             pause = self._random.expovariate(1 / self.mean)
             if not self._progress(witness, seen, pause):
@@ -290,20 +312,56 @@ class Harness:
 
     def _strike_coordinator(self, witness: Witness, spec: dict[str, Any]) -> dict[str, Any] | None:
         assert self._child is not None
-        found = [
-            pid for pid in processes.tree(self._child.process.pid) if processes.title(pid).startswith("ray::SavedHub")
-        ]
+        found = self._coordinators()
         if len(found) != 1:
             return None
         killed = processes.kill(found[0])
         return {"what": "coordinator", "pid": found[0], "at": time.monotonic()} if killed else None
+
+    def _coordinators(self) -> list[int]:
+        assert self._child is not None
+        pids = processes.tree(self._child.process.pid)
+        return [pid for pid in pids if processes.title(pid).startswith("ray::SavedHub")]
+
+    def _strike_stopped(self, witness: Witness, spec: dict[str, Any]) -> dict[str, Any] | None:
+        """Stop the coordinator, have another one take over, and let the first go on: meanwhile, or some time later.
+
+        It has to find that it was taken over, to say so, and to end. Whether it committed anything is seen in the outputs.
+        """
+        child, found = self._child, self._coordinators()
+        assert child is not None
+        if len(found) != 1 or not processes.kill(found[0], signal.SIGSTOP):
+            return None
+        kill = {"what": "stopped", "pid": found[0], "at": time.monotonic()}
+        self._places += 1
+        child.send("take_over", namespace=f"place-{self._places}", **spec)
+        try:
+            if self._random.random() < 0.25:
+                time.sleep(self._random.uniform(0, 1))
+            else:
+                child.answer(ROUND_PATIENCE)
+                time.sleep(self._random.expovariate(1 / 0.2))
+                child.send("nothing")
+        finally:
+            processes.kill(found[0], signal.SIGCONT)
+        child.answer(ROUND_PATIENCE)
+        told = child.call("fenced", timeout=PATIENCE)["told"]
+        if "taken over" not in told:
+            raise ChaosError(f"a coordinator that was stopped while another one took over says: {told}")
+        if processes.gone(found, PATIENCE):
+            raise ChaosError("a coordinator that was fenced is still there")
+        return kill
+
+    def _next_child(self) -> Child:
+        spare, self._spare = self._spare, None
+        return spare if spare is not None else self._new_child()
 
     def _strike_driver(self, witness: Witness, spec: dict[str, Any]) -> dict[str, Any]:
         assert self._child is not None
         pid = self._child.process.pid
         self._child.kill(everything=False)
         kill = {"what": "driver", "pid": pid, "at": time.monotonic()}
-        self._child = self._new_child()
+        self._child = self._next_child()
         self._child.call("attach", **spec)
         return kill
 
@@ -312,7 +370,7 @@ class Harness:
         pid = self._child.process.pid
         self._child.kill(everything=True)
         kill = {"what": "cluster", "pid": pid, "at": time.monotonic()}
-        self._child = self._new_child()
+        self._child = self._next_child()
         self._child.call("recover", **spec)
         return kill
 
@@ -321,6 +379,9 @@ class Harness:
     def _look_for_leaks(self) -> None:
         """Nothing may be left of the runs but Ray itself."""
         assert self._child is not None
+        if self._spare is not None:
+            self._spare.kill(everything=True)
+            self._spare = None
         detached = [f"driver-{n}" for n in range(self.totals.rounds)] if self.kind == "driver" else []
         missing = self._child.call("close", detached=detached)["missing"]
         if missing:

@@ -110,7 +110,7 @@ def _hits(lines: list[Line], kills: list[dict[str, Any]]) -> tuple[int, int]:
     unexplained = 0
     last: dict[tuple[str, int], Line] = {}
     victims = {kill["pid"]: i for i, kill in enumerate(kills) if kill["what"] == "worker"}
-    wide = [(kill["at"], i) for i, kill in enumerate(kills) if kill["what"] in ("coordinator", "cluster")]
+    wide = [(kill["at"], i) for i, kill in enumerate(kills) if kill["what"] in ("coordinator", "cluster", "stopped")]
     for line in sorted(lines, key=lambda line: line.at):
         before = last.get(line[:2])
         last[line[:2]] = line

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from routilux_dist.checkpoint import frames, recovery, segments
+from routilux_dist.checkpoint import frames, recovery, segments, snapshots
 from routilux_dist.checkpoint.frames import Checks
 from routilux_dist.checkpoint.memory import MemoryStore
 from routilux_dist.checkpoint.segments import Head
@@ -98,6 +98,19 @@ def test_a_gap_shows_even_if_nothing_follows_it(files: Files) -> None:
     del files.store.files["run/segments/00000001-000001"]
     with pytest.raises(CheckpointDamagedError, match="no file holds record 1"):
         files.records()
+
+
+def test_garbage_instead_of_a_log_is_damage_once_its_writer_had_a_snapshot(files: Files) -> None:
+    files.store.replace("run/segments/00000001-000001", b"\x07" * 5000)
+    assert files.records() == [], "it may have been the first write, which nobody was told of"
+    place = snapshots.Place(0, 1, "")
+    files.store.replace(
+        f"run/snapshots/{snapshots.file_name(place)}", snapshots.pack(CHECKS, place, CHECKS.start, b"state")
+    )
+    with pytest.raises(CheckpointDamagedError, match=r"00000001-000001, byte 0: .* after record 0 is lost"):
+        files.records()
+    files.segment(2, 1, 1, CHECKS.start, b"a")
+    assert files.records() == [b"a"], "a later writer did not build on it"
 
 
 def test_what_may_not_be_durable_is_told(files: Files) -> None:

@@ -209,6 +209,14 @@ def test_timers_go_on() -> None:
     later.settle(second)
 
 
+def test_of_timers_with_one_key_the_first_one_rings() -> None:
+    timers = {("rest",): [1.0, 3.0], ("timeout", "j"): [2.0]}
+    durable._rang(timers, ("rest",))
+    durable._rang(timers, ("timeout", "j"))
+    durable._rang(timers, ("timeout", "nobody"))
+    assert timers == {("rest",): [3.0]}
+
+
 def test_snapshots_are_taken_when_it_is_time_and_something_happened() -> None:
     world = World()
     driver = world.open()

@@ -28,6 +28,8 @@ class Checkpoint:
         key: Secret of at least 16 bytes; everything is signed with it, and what is not is refused.
         allow_pickle: Whether values of types that nobody registered are pickled. Opening such a store runs code from it: only for
             stores that nobody else can write to.
+        linger: How long the coordinator of a detached job stays in the cluster once the job has ended and no client looks at it:
+            "10min", or seconds. Then it ends, and the results are where they are saved: `rt.recover`.
 
     Raises:
         ConfigurationError: An argument is wrong.
@@ -39,6 +41,7 @@ class Checkpoint:
     keep: int = 3
     key: bytes | None = None
     allow_pickle: bool = False
+    linger: str | float = "10min"
 
     def __post_init__(self) -> None:
         faults = [text for broken, text in self._rules() if broken]
@@ -57,6 +60,10 @@ class Checkpoint:
                 _seconds(self.every) is None,
                 f"every={self.every!r} has to be seconds above 0, or a text such as '30s', '5min'",
             ),
+            (
+                _seconds(self.linger) is None,
+                f"linger={self.linger!r} has to be seconds above 0, or a text such as '10min', '1h'",
+            ),
             (type(keep) is not int or keep < 1, f"keep={keep!r} has to be a whole number of at least 1"),
             (
                 key is not None and (not isinstance(key, bytes) or len(key) < 16),
@@ -69,6 +76,13 @@ class Checkpoint:
     def seconds(self) -> float:
         """Seconds between snapshots."""
         seconds = _seconds(self.every)
+        assert seconds is not None
+        return seconds
+
+    @property
+    def linger_seconds(self) -> float:
+        """Seconds that a coordinator stays after its work."""
+        seconds = _seconds(self.linger)
         assert seconds is not None
         return seconds
 

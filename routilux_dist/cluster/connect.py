@@ -133,8 +133,8 @@ class Cluster:
             opening, partitions = ray.get(hub.describe.remote(), timeout=60)
         except (ValueError, AttributeError) as exc:
             raise ConfigurationError(
-                f"no saved job {name!r} runs in namespace {self.namespace!r} of this cluster; if the cluster was another one, go "
-                f"on with rt.recover(…) from where it is saved"
+                f"no saved job {name!r} runs in namespace {self.namespace!r} of this cluster; one that has ended, or that ran in "
+                f"another cluster, is where it was saved: rt.recover(…) gives its results, or goes on"
             ) from exc
         mine = dataclasses.replace(opening, client_id=client_id)
         return mine, lambda on_news: SavedSession(mine, on_news, hub, partitions, detached=True)

@@ -70,6 +70,8 @@ class Coordinator:
         self._draining = False
         #: Calls that wait for what they brought to be durable.
         self._undurable: set[asyncio.Future[None]] = set()
+        #: Clients that have let go.
+        self._left: set[str] = set()
         #: The fault of the engine that ended everything, if there was one.
         self._fatal: Gone | None = None
         #: Advice given so far, for clients that come later.
@@ -171,6 +173,18 @@ class Coordinator:
         inbox = self._inbox(client)
         inbox.add(Gone(SHUT_DOWN))
         return inbox.take()
+
+    def release(self, client: str) -> None:
+        """A client lets go: nothing is kept for it any more."""
+        self._left.add(client)
+        inbox = self._inboxes.pop(client, None)
+        if inbox is not None:
+            inbox.close()
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether nothing more can happen here unless somebody wants it."""
+        return self.closed or self._fatal is not None or not self._driver.machine.jobs
 
     def ask(self, question: str, job: str) -> Any:
         """Answer a question about the present state."""
@@ -290,6 +304,8 @@ class Coordinator:
             assert not isinstance(news, Gone), "only sessions say that"
             clients = [news.client]
         for client in clients:
+            if client in self._left:
+                continue
             inbox = self._inbox(client)
             inbox.add(news)
             # Advice is no reason to answer: it goes with the next news.

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import ray
 
+from routilux_dist.clock import SystemClock
 from routilux_dist.cluster.hub import CALLS, Hub
 from routilux_dist.cluster.inbox import Answer
 from routilux_dist.coordinator.events import Event
@@ -21,6 +24,8 @@ from routilux_workers.entry import Shipment
 
 #: What an actor is made with has to be small to stay with the cluster when its maker is gone; so it comes in pieces.
 PIECE_BYTES = 90 << 10
+#: Looks in the time that it lingers, and most seconds between two of them.
+LOOKS, MOST_SECONDS = 4, 30.0
 
 
 def nodes() -> dict[str, dict[str, float]]:
@@ -44,6 +49,10 @@ class SavedHub(Hub):
         #: Why it could not go on after a restart, or None.
         self._broken: str | None = None
         self._shut = False
+        #: Calls of clients that are not answered yet, and when the last one was.
+        self._calls = 0
+        self._called = SystemClock().monotonic()
+        self._watcher: asyncio.Task[None] | None = None
         self._restarted = _was_restarted()
         if self._restarted:  # nobody may be there to ask for it
             ray.get_runtime_context().current_actor.go_on.remote()
@@ -82,26 +91,36 @@ class SavedHub(Hub):
         return self._broken
 
     async def _open(self, opening: Opening) -> None:
+        self._linger()
         await self.open(
             opening.worker_id, self._shipment, opening.workers, opening.tuning, opening.validate, nodes(), opening
         )
 
     async def take(self, running: str, events: list[Event], client: str = "", linger: bool = False) -> Answer:
         """See `Coordinator.take`. To take in nothing, and say that it went well, would lose what was accepted."""
-        await self._come_back()
-        return await super().take(running, events, client, linger)
+        with self._somebody():
+            await self._come_back()
+            return await super().take(running, events, client, linger)
 
     async def ask(self, running: str, question: str, job: str) -> Any:
         """See `Coordinator.ask`."""
-        await self._come_back()
-        return await super().ask(running, question, job)
+        with self._somebody():
+            await self._come_back()
+            return await super().ask(running, question, job)
 
     async def news(self, running: str, client: str) -> Answer:
         """See `Coordinator.news`."""
-        await self.go_on()
-        if self._broken is not None:
-            return Answer(None, [Gone(self._broken)])
-        return await super().news(running, client)
+        with self._somebody():
+            await self.go_on()
+            if self._broken is not None:
+                return Answer(None, [Gone(self._broken)])
+            return await super().news(running, client)
+
+    async def release(self, running: str, client: str) -> None:
+        """See `Coordinator.release`."""
+        coordinator = self._coordinators.get(running)
+        if coordinator is not None:
+            coordinator.release(client)
 
     async def shut_down(self, running: str) -> None:
         """See `Hub.shut_down`."""
@@ -110,8 +129,43 @@ class SavedHub(Hub):
 
     async def describe(self) -> tuple[Opening, Mapping[int, int]]:
         """Return what it was opened with, and the homes by group: for clients that find it by its name."""
-        partitions, _ = await self.begin()
-        return self._opening, partitions
+        with self._somebody():
+            partitions, _ = await self.begin()
+            return self._opening, partitions
+
+    # ---- the end of a detached one -------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def _somebody(self) -> Iterator[None]:
+        """Somebody is there: a client that listens always has a call out."""
+        self._calls += 1
+        try:
+            yield
+        finally:
+            self._calls -= 1
+            self._called = SystemClock().monotonic()
+
+    def _linger(self) -> None:
+        """See to it that a detached job's coordinator does not stay for ever; a running flow (`rt.exec`) waits for work."""
+        durable = self._opening.durable
+        if self._watcher is None and durable is not None and durable.detached and not (durable.begin and durable.go_on):
+            self._watcher = asyncio.ensure_future(self._leave_after(durable.checkpoint.linger_seconds))
+
+    async def _leave_after(self, seconds: float) -> None:
+        while True:
+            await asyncio.sleep(min(seconds / LOOKS, MOST_SECONDS))
+            coordinator = self._coordinators.get(self._opening.worker_id)
+            if self._calls or SystemClock().monotonic() < self._called + seconds:
+                continue
+            if coordinator is not None and not coordinator.at_rest:
+                continue
+            await self.shut_down(self._opening.worker_id)
+            ray.get_runtime_context().current_actor.leave.remote()
+            return
+
+    async def leave(self) -> None:
+        """End this process; its workers and homes end with it. Ray does not bring back an actor that ends by itself."""
+        ray.actor.exit_actor()
 
 
 def _was_restarted() -> bool:

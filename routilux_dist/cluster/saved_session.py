@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import threading
 import time
@@ -24,6 +25,8 @@ PATIENCE = 120.0
 PAUSE = 0.1
 #: Seconds that a coordinator has to save what was done and to end, once nothing runs.
 SAVE_SECONDS = 20.0
+#: Seconds that a coordinator has to let go of a client.
+RELEASE_SECONDS = 5.0
 #: Seconds that closing waits for the listening thread.
 JOIN_SECONDS = 2.0
 
@@ -102,6 +105,8 @@ class SavedSession:
         if not ray.is_initialized():
             return
         if self._detached:
+            with contextlib.suppress(Exception):  # it is gone, or hangs
+                ray.get(self._hub.release.remote(self._running, self._client), timeout=RELEASE_SECONDS)
             self._on_news([Gone("this process let go of it; it goes on: rt.attach(…) finds it again")])
             return
         try:

@@ -40,10 +40,10 @@ def _close(machine: Machine, job: Job, event: ControlAsked) -> None:
 
 
 def _adopt(machine: Machine, job: Job, event: ControlAsked) -> None:
-    """From now on another client is told too how the job ends; if it has ended, at once."""
+    """From now on another client is told too how the job ends; if it has ended, at once, and again if it lives again."""
     if not job.alive:
         machine.order(ending.report(machine, job, event.client))
-    elif event.client not in (job.client, *job.watchers):
+    if event.client not in (job.client, *job.watchers):
         job.watchers.append(event.client)
 
 

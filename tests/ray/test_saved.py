@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 from typing import Any
 from unittest.mock import MagicMock
@@ -22,6 +23,7 @@ from routilux_dist.cluster.inbox import Answer
 from routilux_dist.cluster.saved_hub import SavedHub
 from routilux_dist.driver.driver import Gone
 from routilux_dist.wire import codec
+from tests.chaos import processes
 from tests.conformance.routines import saved
 from tests.conformance.support import eventually
 from tests.conformance.test_saved import folding
@@ -224,6 +226,30 @@ def test_a_job_that_kills_its_coordinator_again_and_again_is_put_aside(ray_clust
         with pytest.raises(rd.CheckpointError, match=r"quarantined.*force=True"):
             runtime.recover(str(tmp_path), folding(slowly=True))
         assert runtime.recover(str(tmp_path), folding(slowly=True), force=True).result(timeout=SECONDS) == RIGHT
+
+
+def test_a_detached_coordinator_leaves_when_its_job_has_ended_and_nobody_looks(
+    ray_cluster: str, tmp_path: Path
+) -> None:
+    checkpoint = rd.Checkpoint(str(tmp_path), linger=1)
+    right = {"fold.output": [[sum(range(200)), 200]]}
+    with rd.Runtime(max_workers=2) as first:
+        job = first.submit(folding(), 200, job_id="lingers", checkpoint=checkpoint, detached=True)
+        assert job.result(timeout=SECONDS) == right
+        process = pid_of("lingers")
+        with rd.Runtime() as second:
+            assert second.attach("lingers").result(timeout=SECONDS) == right
+        time.sleep(2)
+        assert job.status == "completed", "a client is there: it stays"
+        assert processes.alive(process)
+    assert processes.gone([process], SECONDS) == []
+    with rd.Runtime(max_workers=2) as third:
+        eventually(lambda: "lingers" not in third.overviews(), "its name is free, and Ray does not bring it back")
+        with pytest.raises(
+            rd.ConfigurationError, match=r"no saved job 'lingers' runs.*rt\.recover\(…\) gives its results"
+        ):
+            third.attach("lingers")
+        assert third.recover(checkpoint, folding(), job_id="lingers").result(timeout=SECONDS) == right
 
 
 def test_every_client_of_a_job_is_told_how_it_ended(ray_cluster: str, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from routilux_dist.errors import ConfigurationError
 )
 def test_every_in_seconds(every: Any, seconds: float) -> None:
     assert Checkpoint("ckpt/", every=every).seconds == seconds
+    assert Checkpoint("ckpt/", linger=every).linger_seconds == seconds
 
 
 @pytest.mark.parametrize(
@@ -25,6 +26,8 @@ def test_every_in_seconds(every: Any, seconds: float) -> None:
         ({"every": 0}, "every=0"),
         ({"every": True}, "every=True"),
         ({"every": float("nan")}, "every=nan"),
+        ({"linger": "long"}, "linger='long'"),
+        ({"linger": -1}, "linger=-1"),
         ({"keep": 0}, "keep=0"),
         ({"keep": 1.5}, "keep=1.5"),
         ({"key": b"short"}, "16 bytes"),

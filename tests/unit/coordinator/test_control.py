@@ -152,6 +152,18 @@ def test_who_adopts_a_job_hears_of_its_end_and_so_does_who_posted_it(bench: Buil
     assert one.of(Report)[-1].client == "late"
 
 
+def test_who_adopts_a_job_that_has_ended_hears_of_its_next_end_too(bench: Build) -> None:
+    one = bench(keeps=True)
+    one.post("j", "a.input", last=False)
+    one.ask("j", "checkpoint", "early")
+    one.ask("j", "cancel")
+    one.feed(ControlAsked("j", "adopt", client="late"))
+    one.feed(ControlAsked("j", "rollback", "early", "somebody"))
+    one.ask("j", "close")
+    one.run_out()
+    assert [report.client for report in one.of(Report)][-2:] == [one.job("j").client, "late"]
+
+
 def test_who_posts_to_the_job_of_another_client_hears_of_its_end(bench: Build) -> None:
     one = bench()
     for client in ("first", "second", "first"):

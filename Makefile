@@ -11,7 +11,7 @@ export RAY_ENABLE_UV_RUN_RUNTIME_ENV = 0
 export RAY_USAGE_STATS_ENABLED = 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check crash chaos simulate bench lock clean
+.PHONY: help demo test check crash chaos soak simulate bench lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,10 @@ SEED ?= 0
 chaos: $(STAMP) ## kill KILLS=60 workers, homes and coordinators each, 12 drivers and clusters, and nodes, while work runs on Ray
 	@$(BIN)/python -m tests.chaos --kills $(KILLS) --seed $(SEED)
 	@RAY_memory_monitor_refresh_ms=0 $(BIN)/python -m tests.chaos.nodes
+
+MINUTES ?= 60
+soak: $(STAMP) ## MINUTES=60 of jobs while something is killed every ten seconds; memory and journal have to stay flat
+	@$(BIN)/python -m tests.chaos.soak --minutes $(MINUTES) --seed $(SEED)
 
 bench: $(BENCH_STAMP) ## compare with other libraries
 	@$(BIN)/python -m benchmarks.run

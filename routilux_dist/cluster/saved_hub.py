@@ -165,7 +165,7 @@ class SavedHub(Hub):
 
     async def leave(self) -> None:
         """End this process; its workers and homes end with it. Ray does not bring back an actor that ends by itself."""
-        ray.actor.exit_actor()
+        ray.actor.exit_actor()  # type: ignore[no-untyped-call]
 
 
 def _was_restarted() -> bool:

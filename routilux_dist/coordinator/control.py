@@ -31,7 +31,7 @@ def asked(machine: Machine, event: ControlAsked) -> None:
 
 
 def _release(machine: Machine, job: Job, event: ControlAsked) -> None:
-    machine.ended.pop(job.id, None)
+    ending.forget(machine, job.id)
 
 
 def _close(machine: Machine, job: Job, event: ControlAsked) -> None:

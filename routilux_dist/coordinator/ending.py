@@ -145,9 +145,33 @@ def _end(machine: Machine, job: Job, status: JobStatus) -> None:
     job.lanes = {}
     if not machine.keeps:  # the client holds the messages from here on
         job.outputs = []
+    remember(machine, job)
+
+
+def remember(machine: Machine, job: Job) -> None:
+    """Keep a job that has ended for whoever asks later; the oldest ones are forgotten, the newest never."""
     machine.ended[job.id] = job
-    while len(machine.ended) > REMEMBERED:
-        machine.ended.popitem(last=False)
+    machine.ended_bytes += weight(job)
+    while len(machine.ended) > 1 and (
+        len(machine.ended) > REMEMBERED or machine.ended_bytes > machine.tuning.max_ended_bytes
+    ):
+        forget(machine, next(iter(machine.ended)))
+
+
+def forget(machine: Machine, job_id: str) -> None:
+    """Let go of a job that has ended, if it is remembered."""
+    job = machine.ended.pop(job_id, None)
+    if job is not None:
+        machine.ended_bytes -= weight(job)
+
+
+def weight(job: Job) -> int:
+    """Return the bytes of messages and state that a job holds when it has ended."""
+    held = sum(block.nbytes for block in job.outputs) + sum(letter.block.nbytes for letter in job.letters)
+    for checkpoint in job.checkpoints.values():
+        held += sum(block.nbytes for block in checkpoint.blocks)
+        held += sum(piece.nbytes for cells in checkpoint.kept.values() for piece in cells.values())
+    return held
 
 
 def report(machine: Machine, job: Job, client: str) -> Report:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from routilux_dist.coordinator import ending
 from routilux_dist.errors import InternalError
 from routilux_dist.ids import JobStatus
 
@@ -111,6 +112,9 @@ def flowing(machine: Machine) -> list[str]:
 def ended(machine: Machine) -> list[str]:
     """An ended job holds nothing; a living one is among the living."""
     faults = [f"job {j.id} has ended and holds {j.blocks} blocks" for j in machine.ended.values() if j.blocks]
+    held = sum(ending.weight(job) for job in machine.ended.values())
+    if machine.ended_bytes != held:
+        faults.append(f"ended jobs hold {held} bytes, counted are {machine.ended_bytes}")
     faults += [f"job {j.id} is {j.status} and among the living" for j in machine.jobs.values() if not j.alive]
     return faults
 

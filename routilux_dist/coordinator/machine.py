@@ -70,6 +70,8 @@ class Machine:
         self.jobs: dict[str, Job] = {}
         #: Jobs that have ended, oldest first, without their messages.
         self.ended: OrderedDict[str, Job] = OrderedDict()
+        #: Bytes that these hold.
+        self.ended_bytes = 0
         self.lanes: dict[tuple[int, int], Lane] = {}
         self.flights: dict[int, Flight] = {}
         #: Block id -> workers that died while they ran it.

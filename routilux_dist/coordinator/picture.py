@@ -10,7 +10,7 @@ import dataclasses
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from routilux_dist.coordinator import lanes
+from routilux_dist.coordinator import ending, lanes
 from routilux_dist.coordinator.state import Checkpoint, Cost, Entry, Flight, Job, JobQueue, Lane, Queued, RoutineCounts
 from routilux_dist.ids import JobStatus
 from routilux_dist.wire.block import Block
@@ -70,7 +70,7 @@ def restore(machine: Machine, picture: Picture) -> None:
         machine.jobs[job.id] = job
     for given in picture["ended"]:
         job = _as_job(given)
-        machine.ended[job.id] = job
+        ending.remember(machine, job)
     for given in picture["lanes"]:
         _restore_lane(machine, given)
     for given in picture["flights"]:

@@ -93,7 +93,7 @@ def restore(machine: Machine, job: Job, name: str, asked: bool = True) -> None:
     if job.alive:
         ending.discard(machine, job)
         moves.move(job, JobStatus.CANCELLED)  # receipts that are out find it gone
-    machine.ended.pop(job.id, None)
+    ending.forget(machine, job.id)
     again = machine.jobs[job.id] = _copy(checkpoint.job)
     again.history, again.checkpoints = job.history, job.checkpoints
     again.client, again.watchers = job.client, job.watchers

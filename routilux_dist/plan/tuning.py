@@ -21,6 +21,8 @@ class Tuning:
         max_pending_bytes: Bytes of entry messages that may wait in a running flow before a producer has to; and of inner messages
             that may wait for a routine before the routines that lead to it have to.
         max_pending_blocks: Blocks of messages that may wait, likewise.
+        max_ended_bytes: Bytes that a running flow keeps of jobs that have ended, for rollback and for whoever attaches later; the
+            oldest ones are forgotten first, the newest never.
     """
 
     slice_seconds: float = 0.08
@@ -30,6 +32,7 @@ class Tuning:
     inline_bytes: int = 64 << 10
     max_pending_bytes: int = 256 << 20
     max_pending_blocks: int = 4096
+    max_ended_bytes: int = 64 << 20
 
     def __post_init__(self) -> None:
         counts = [name for name in self.__slots__ if name != "slice_seconds"]

@@ -10,11 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import ray
+import ray._private.state
 
 import routilux_dist as rd
 from tests.chaos import ledger
 
 LOGICAL_CPUS = 4
+#: What a running flow remembers of jobs that have ended.
+ENDED_BYTES = 2 << 20
 
 
 class Driver:
@@ -24,10 +27,13 @@ class Driver:
         fresh = {"num_cpus": LOGICAL_CPUS, "object_store_memory": 128 << 20, "include_dashboard": False}
         context = ray.init(address=address, log_to_driver=False, **(fresh if address == "local" else {}))
         self.address = context.address_info["address"]
-        self._runtime = rd.Runtime(max_workers=2)
+        # A flow that runs for hours keeps the results of its last jobs; here these are a few.
+        self._runtime = rd.Runtime(max_workers=2, tuning=rd.Tuning(max_ended_bytes=ENDED_BYTES))
         self._job: rd.Job | None = None
         #: The runtime and the job that was taken over last.
         self._before: tuple[rd.Runtime, rd.Job | None] = (self._runtime, None)
+        #: Jobs of a flow that runs on and on, by their names.
+        self._open: dict[str, rd.Job] = {}
 
     def submit(self, spec: dict[str, Any]) -> dict[str, Any]:
         self._job = self._runtime.submit(
@@ -65,21 +71,39 @@ class Driver:
         runtime.close()
         return {"told": told}
 
+    def open(self, spec: dict[str, Any]) -> dict[str, Any]:
+        """Begin a flow that runs on and on: with a first job, whose handle keeps it."""
+        self.submit({**spec, "job": spec["run"], "n": 1, "detached": True})
+        assert self._job is not None
+        return {"outputs": self._job.result(timeout=spec["timeout"])}
+
+    def join(self, spec: dict[str, Any]) -> dict[str, Any]:
+        """Attach to a flow that runs on and on."""
+        self._job = self._runtime.attach(spec["run"], ledger.flow(spec["witness"], spec["seconds"]))
+        return {}
+
+    def more(self, spec: dict[str, Any]) -> dict[str, Any]:
+        """Post another job to the flow that runs, unless it is there."""
+        worker = next(one for one in self._runtime.workers() if one.worker_id == spec["run"])
+        there = spec["job"] in worker.stats()["jobs"]
+        known = worker.adopt(spec["job"]) if there else worker.post("numbers", "input", spec["n"], job_id=spec["job"])
+        self._open[spec["job"]] = known
+        return {}
+
+    def poll(self, spec: dict[str, Any]) -> dict[str, Any]:
+        """Write down what each job gave that has ended; return which these are."""
+        ended = [name for name, job in self._open.items() if job.done()]
+        for name in ended:
+            _write(Path(spec["folder"]) / f"{name}.told", self._open.pop(name), True)
+        return {"ended": ended}
+
     def wait(self, spec: dict[str, Any]) -> dict[str, Any]:
         """Write down all that the job gave."""
         job = self._job
         assert job is not None
-        ended = job.wait_for_completion(timeout=spec["timeout"])
-        told = {
-            "status": job.status if ended else f"hangs in {job.status}: {job.stats()}",
-            "outputs": job.outputs,
-            "messages": job.stats()["messages"],
-            "letters": len(job.dead_letters),
-            "errors": [str(error)[:2000] for error in job.errors],
-        }
-        Path(spec["told"]).write_text(json.dumps(told))
+        status = _write(Path(spec["told"]), job, job.wait_for_completion(timeout=spec["timeout"]))
         self._job = None
-        return {"status": told["status"]}
+        return {"status": status}
 
     def close(self, spec: dict[str, Any]) -> dict[str, Any]:
         """Close the runtime; return what the cluster has not got back.
@@ -99,7 +123,20 @@ class Driver:
             if not missing:
                 break
             time.sleep(0.1)
-        return {"missing": missing}
+        actors = ray._private.state.actors().values()
+        return {"missing": missing, "actors": [a["ActorClassName"] for a in actors if a["State"] != "DEAD"]}
+
+
+def _write(told: Path, job: rd.Job, ended: bool) -> str:
+    error = job.exception(0) if ended else None
+    if error is not None and not isinstance(error, rd.JobFailedError):
+        raise error  # nobody can be asked about it any more
+    status = str(job.status if ended else f"hangs in {job.status}: {job.stats()}")
+    outputs = job.outputs if ended else {}
+    letters, errors = len(job.dead_letters), [str(error)[:2000] for error in job.errors]
+    facts = {"status": status, "outputs": outputs, "messages": job.stats()["messages"]}
+    told.write_text(json.dumps({**facts, "letters": letters, "errors": errors}))
+    return status
 
 
 def main(address: str) -> None:

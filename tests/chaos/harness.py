@@ -154,6 +154,19 @@ def environment() -> dict[str, str]:
     }
 
 
+def percentile(seconds: list[float]) -> dict[str, float]:
+    """Return the median, the 99th percentile and the largest of some figures."""
+    if not seconds:
+        return {}
+    ordered = sorted(seconds)
+    return {
+        "count": len(ordered),
+        "p50": ordered[len(ordered) // 2],
+        "p99": ordered[min(len(ordered) - 1, int(0.99 * len(ordered)))],
+        "max": ordered[-1],
+    }
+
+
 @dataclass(slots=True)
 class Totals:
     """What a run amounts to."""

@@ -22,6 +22,11 @@ def note(path: str, routine: str, n: int) -> None:
         os.close(file)
 
 
+def place(path: str) -> str:
+    """Return the witness file of the job that runs: its name may stand in the path as {job}."""
+    return path.replace("{job}", rd.current_job().job_id) if "{job}" in path else path
+
+
 def link(chain: str, n: int) -> str:
     """Return the next link of a chain: it tells of all numbers before it, and of their order."""
     return hashlib.sha256(f"{chain}:{n}".encode()).hexdigest()[:16]
@@ -43,7 +48,7 @@ class Work(rd.Routine):
         self.add_event("output")
 
     def logic(self, input: int) -> None:
-        note(self.get_config("witness"), "work", input)
+        note(place(self.get_config("witness")), "work", input)
         time.sleep(self.get_config("seconds"))
         self.emit("output", input)
 
@@ -58,7 +63,7 @@ class Chain(rd.Routine):
         self.add_state(key=key_of, count=0, chain="", of=-1)
 
     def logic(self, input: int) -> None:
-        note(self.get_config("witness"), "chain", input)
+        note(place(self.get_config("witness")), "chain", input)
         time.sleep(self.get_config("seconds") / 4)
         self.state["of"] = key_of(input)
         self.state["count"] += 1
@@ -73,7 +78,7 @@ def flow(witness: str, seconds: float) -> rd.Flow:
     """Return the flow.
 
     Args:
-        witness: The file that executions are written to.
+        witness: The file that executions are written to; {job} in it stands for the job.
         seconds: What a number takes.
     """
     made = rd.Flow("ledger")

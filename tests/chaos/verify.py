@@ -48,7 +48,7 @@ def verify(n: int, told: dict[str, Any], lines: list[Line], kills: list[dict[str
     never = [(routine, number) for routine in ("work", "chain") for number in seen if (routine, number) not in times]
     if never:
         wrong.append(f"committed but never executed: {never[:10]}")
-    hits, unexplained = _hits(lines, kills)
+    hit, unexplained, delays = _hits(lines, kills)
     return {
         "messages": n,
         "commits": len(rows),
@@ -56,7 +56,9 @@ def verify(n: int, told: dict[str, Any], lines: list[Line], kills: list[dict[str
         "re_executions": times.total() - len(times),
         "unexplained": unexplained,
         "kills": len(kills),
-        "hits": hits,
+        "hits": len(hit),
+        "hit": sorted(hit),
+        "delays": delays,
         "lost": len(lost),
         "twice": len(twice),
         "violations": wrong,
@@ -100,13 +102,16 @@ def _books(n: int, told: dict[str, Any]) -> list[str]:
     return wrong
 
 
-def _hits(lines: list[Line], kills: list[dict[str, Any]]) -> tuple[int, int]:
-    """Return how many kills cost work that was under way, and how many executions were repeated without one.
+def _hits(lines: list[Line], kills: list[dict[str, Any]]) -> tuple[set[int], int, dict[str, list[float]]]:
+    """Return which kills cost work that was under way, how many executions were repeated without one, and seconds.
+
+    The seconds are those from a kill to when something that it had cost was begun again, for each such execution.
 
     A kill of a worker hit if what its victim had executed was executed again; that of a coordinator, if anything was; that of a
     driver, if work went on around it.
     """
     hit: set[int] = set()
+    delays: dict[str, list[float]] = defaultdict(list)
     unexplained = 0
     last: dict[tuple[str, int], Line] = {}
     victims = {kill["pid"]: i for i, kill in enumerate(kills) if kill["what"] == "worker"}
@@ -121,10 +126,11 @@ def _hits(lines: list[Line], kills: list[dict[str, Any]]) -> tuple[int, int]:
             unexplained += 1
         else:
             hit.add(cause)
+            delays[kills[cause]["what"]].append(round(line.at - kills[cause]["at"], 3))
     for i, kill in enumerate(kills):
         if kill["what"] == "driver" and any(x.at < kill["at"] for x in lines) and any(x.at > kill["at"] for x in lines):
             hit.add(i)
-    return len(hit), unexplained
+    return hit, unexplained, delays
 
 
 def main(path: str) -> int:

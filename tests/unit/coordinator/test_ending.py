@@ -7,6 +7,7 @@ import pytest
 from routilux_dist.coordinator import ending
 from routilux_dist.coordinator.commands import Report
 from routilux_dist.plan.plan import PortKind
+from routilux_dist.plan.tuning import Tuning
 from routilux_dist.testing import Bench
 from tests.unit.coordinator.conftest import chain, ring, summing
 
@@ -108,6 +109,19 @@ def test_ended_jobs_are_forgotten_in_the_end(bench: Build, monkeypatch: pytest.M
         one.post(f"j{n}", "a.input")
         one.run_out()
     assert list(one.machine.ended) == ["j2", "j3"]
+
+
+def test_ended_jobs_are_forgotten_by_what_they_hold(bench: Build) -> None:
+    one = bench(keeps=True, tuning=Tuning(max_ended_bytes=100))
+    for n in range(3):
+        one.post(f"j{n}", "a.input", nbytes=40)
+        one.finish(output={"b.output": 1})
+    assert (list(one.machine.ended), one.machine.ended_bytes) == (["j1", "j2"], 80)
+    one.post("huge", "a.input", nbytes=1000)
+    one.finish(output={"b.output": 1})
+    assert list(one.machine.ended) == ["huge"], "the newest one stays, whatever it holds"
+    one.ask("huge", "release")
+    assert (one.machine.ended, one.machine.ended_bytes) == ({}, 0)
 
 
 def test_out_of_time(bench: Build) -> None:

@@ -17,6 +17,8 @@ from typing import Any, NamedTuple, Protocol
 LINGER_SECONDS = 0.005
 #: How long a consumer that leaves early waits for a source that is busy.
 CLOSE_SECONDS = 1.0
+#: A full window takes items again when one part in so many is free.
+REFILL_PARTS = 4
 
 
 class Through(NamedTuple):
@@ -72,6 +74,8 @@ class Source:
         #: Each is written by one thread: the taker, the sender, the consumer.
         self._taken = self._sent = self._consumed = 0
         self._ended = False
+        #: Whether the window has not been full since a part of it was last free; the taker's alone.
+        self._filling = True
         self._stopped = threading.Event()
         self._error: BaseException | None = None
         #: Ring when there may be room to take more, and when there is something to send.
@@ -121,9 +125,17 @@ class Source:
         while not self._stopped.is_set():
             self._room.clear()
             out = self._taken - self._consumed
+            window = self._carrier.window(out)
+            free = window - out
+            # A window that was full fills up again when a part of it is free: a call that brings one item costs as much as
+            # one that brings many.
+            if free <= 0:
+                self._filling = False
+            elif free >= window // REFILL_PARTS:
+                self._filling = True
             # What was not sent yet is of unknown size, so there is little of it.
-            room = min(self._carrier.window(out) - out, 2 * self._carrier.rows() - len(self._pending))
-            if room > 0:
+            room = min(free, 2 * self._carrier.rows() - len(self._pending))
+            if self._filling and room > 0:
                 return room
             self._room.wait()
         return 0

@@ -6,6 +6,7 @@ import contextvars
 import itertools
 import queue
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -64,6 +65,21 @@ def test_everything_is_sent_in_order_and_numbered(rows: int) -> None:
         assert len(payloads) <= rows
         place += len(payloads)
     assert place == 50
+
+
+def test_a_full_window_fills_up_when_a_part_of_it_is_free() -> None:
+    carrier = Carrier(rows=50, window=40)
+    taken: list[int] = []
+    source, _ = started((taken.append(n) or n for n in itertools.count()), carrier)  # type: ignore[func-returns-value]
+    carrier.items(40)
+    source.consumed(9)
+    time.sleep(0.05)
+    assert len(taken) == 40
+    source.consumed(10)
+    assert carrier.items(10) == list(range(40, 50))
+    source.stop()
+    source.wait_closed()
+    assert len(taken) == 50
 
 
 def test_no_more_is_taken_than_there_is_room_for() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
 import sys
 import tempfile
@@ -34,9 +33,7 @@ def main() -> int:
         with tempfile.TemporaryDirectory(prefix="routilux-chaos-") as folder:
             harness = Harness(kind, Path(folder), arguments.seed)
             totals = harness.run(kills, started + 60 * arguments.minutes)
-        sys.stdout.write(
-            json.dumps({**dataclasses.asdict(totals), "seconds": round(time.monotonic() - started, 1)}) + "\n"
-        )
+        sys.stdout.write(json.dumps({**totals.told(), "seconds": round(time.monotonic() - started, 1)}) + "\n")
         sys.stdout.flush()
         bad = bad or bool(totals.violations)
     return 1 if bad else 0

@@ -23,13 +23,14 @@ ROOT = Path(__file__).resolve().parents[2]
 #: What is killed: processes of stateless steps, homes of state, coordinators, drivers of detached jobs, everything. Coordinators
 #: that are "stopped" go on when another one has taken over.
 KINDS = ("workers", "homes", "coordinator", "driver", "all", "stopped")
-#: Mean seconds of work between two strikes, by kind: where a strike costs more, the next one comes sooner.
-MEANS = {"coordinator": 0.2, "driver": 0.2, "all": 0.2, "stopped": 0.2}
-MEAN = 0.8
+#: Mean seconds of work between two strikes.
+MEAN = 0.2
 #: Seconds for anything at all to happen, and for a round to end; nothing needs a tenth of it on a quiet machine.
 PATIENCE, ROUND_PATIENCE = 120.0, 240.0
 #: Lines that a process has written before it is killed: three kills around one message would be that message's fault.
 WARM = 30
+#: Part of the strikes at workers and homes that kill all of them at once.
+SEVERAL = 0.6
 #: Part of a round's numbers after which nobody is killed any more.
 LATE = 0.9
 
@@ -176,6 +177,8 @@ class Totals:
     rounds: int = 0
     figures: dict[str, int] = field(default_factory=dict)
     violations: list[str] = field(default_factory=list)
+    #: What was killed -> seconds until something that it had cost was begun again.
+    delays: dict[str, list[float]] = field(default_factory=dict)
 
     def add(self, report: dict[str, Any]) -> None:
         """Add a round."""
@@ -183,7 +186,15 @@ class Totals:
         for name, value in report.items():
             if isinstance(value, int):
                 self.figures[name] = self.figures.get(name, 0) + value
+        for what, delays in report["delays"].items():
+            self.delays.setdefault(what, []).extend(delays)
         self.violations += [f"round {self.rounds}: {text}" for text in report["violations"]]
+
+    def told(self) -> dict[str, Any]:
+        """Return it as plain data."""
+        redone = {what: percentile(delays) for what, delays in self.delays.items()}
+        figures = {"kind": self.kind, "seed": self.seed, "rounds": self.rounds, **self.figures}
+        return {**figures, "redone": redone, "violations": self.violations}
 
 
 class Harness:
@@ -193,18 +204,19 @@ class Harness:
         kind: One of `KINDS`.
         folder: Where everything is written.
         seed: Of the moments and the victims.
-        mean: Mean seconds between two kills; default: see `MEANS`.
+        mean: Mean seconds of work between two strikes.
         n: Numbers in a round.
         seconds: What a number takes.
     """
 
     def __init__(
-        self, kind: str, folder: Path, seed: int, mean: float | None = None, n: int = 3000, seconds: float = 0.003
+        self, kind: str, folder: Path, seed: int, mean: float = MEAN, n: int = 3000, seconds: float = 0.003
     ) -> None:
-        self.kind, self.folder, self.n, self.seconds = kind, folder, n, seconds
-        self.mean = mean if mean is not None else MEANS.get(kind, MEAN)
+        self.kind, self.folder, self.mean, self.n, self.seconds = kind, folder, mean, n, seconds
         self.totals = Totals(kind, seed)
         self._random = random.Random(seed)
+        #: How many may still be killed.
+        self._left = 0
         self._log = folder / "drivers.log"
         self._head: Child | None = None
         self._child: Child | None = None
@@ -267,9 +279,9 @@ class Harness:
 
     def _kill_some(self, witness: Witness, spec: dict[str, Any], most: int) -> list[dict[str, Any]]:
         """Kill at random moments until the round is nearly over."""
-        strike: Callable[..., dict[str, Any] | None] = {
-            "workers": self._strike_worker,
-            "homes": self._strike_worker,
+        strike: Callable[..., dict[str, Any] | list[dict[str, Any]] | None] = {
+            "workers": self._strike_workers,
+            "homes": self._strike_workers,
             "coordinator": self._strike_coordinator,
             "driver": self._strike_driver,
             "all": self._strike_everything,
@@ -283,9 +295,9 @@ class Harness:
             pause = self._random.expovariate(1 / self.mean)
             if not self._progress(witness, seen, pause):
                 break
-            kill = strike(witness, spec)
-            if kill is not None:
-                kills.append(kill)
+            self._left = most - len(kills)
+            kill = strike(witness, spec) or []
+            kills += kill if isinstance(kill, list) else [kill]
         return kills
 
     def _progress(self, witness: Witness, seen: int, pause: float) -> bool:
@@ -298,7 +310,8 @@ class Harness:
         time.sleep(pause)
         return witness.done() < LATE * self.n
 
-    def _strike_worker(self, witness: Witness, spec: dict[str, Any]) -> dict[str, Any] | None:
+    def _strike_workers(self, witness: Witness, spec: dict[str, Any]) -> list[dict[str, Any]]:
+        """Kill one process that works, or at times all that do."""
         routine = "work" if self.kind == "workers" else "chain"
         lines = [line for line in witness.look() if line.routine == routine]
         written: dict[int, int] = {}
@@ -307,11 +320,13 @@ class Harness:
         recent = {line.pid for line in lines[-200:] if line.at > time.monotonic() - 0.5 and written[line.pid] >= WARM}
         victims = sorted(pid for pid in recent if processes.alive(pid))
         if not victims:
-            return None
-        pid = self._random.choice(victims)
-        if not self._at_work(witness, routine, pid):
-            return None
-        return {"what": "worker", "pid": pid, "at": time.monotonic()} if processes.kill(pid) else None
+            return []
+        self._random.shuffle(victims)
+        if not self._at_work(witness, routine, victims[0]):
+            return []
+        chosen = victims[: self._left] if self._random.random() < SEVERAL else victims[:1]
+        killed = [pid for pid in chosen if processes.kill(pid)]
+        return [{"what": "worker", "pid": pid, "at": time.monotonic()} for pid in killed]
 
     def _at_work(self, witness: Witness, routine: str, pid: int) -> bool:
         """Wait for a process to begin with a number: a kill between two slices would prove nothing."""

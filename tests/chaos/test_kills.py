@@ -12,7 +12,7 @@ pytestmark = [pytest.mark.ray, pytest.mark.chaos, pytest.mark.slow, pytest.mark.
 
 
 @pytest.mark.parametrize(
-    ("kind", "kills"), [("workers", 10), ("homes", 5), ("coordinator", 22), ("driver", 5), ("all", 3), ("stopped", 3)]
+    ("kind", "kills"), [("workers", 30), ("homes", 20), ("coordinator", 22), ("driver", 5), ("all", 3), ("stopped", 3)]
 )
 def test_nothing_is_lost_and_nothing_happens_twice(tmp_path: Path, kind: str, kills: int) -> None:
     totals = Harness(kind, tmp_path, seed=kills).run(kills)

@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 
 import ray
 
-from routilux_dist.cluster import bodies
+from routilux_dist.cluster import bodies, lookout
+from routilux_dist.cluster.lookout import Whereabouts
 from routilux_dist.cluster.turns import Turns
 from routilux_dist.plan.plan import GroupKind
 from routilux_dist.wire.block import Packed
@@ -125,8 +126,9 @@ class CrewMember:
         sys.setswitchinterval(SWITCH_SECONDS)
         speech.give_voice()
 
-    def ready(self) -> None:
-        """Answer, to show that the process runs."""
+    def ready(self) -> Whereabouts:
+        """Answer, to show that the process runs, and where."""
+        return lookout.here()
 
     @ray.method(num_returns=2, concurrency_group="run")
     def run(
@@ -221,6 +223,10 @@ class HostActor:
             return
         if self._turns is not None:
             self._host.when_stuck(self._turns.answer)
+
+    def where(self) -> Whereabouts:
+        """Return where this process is."""
+        return lookout.here()
 
     def run(self, work: Slice, inline_bytes: int, *arguments: Any) -> Result:
         """Run a slice."""

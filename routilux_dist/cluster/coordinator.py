@@ -16,6 +16,7 @@ from routilux_dist.clock import SystemClock
 from routilux_dist.cluster import bodies, ends, resources
 from routilux_dist.cluster.crew import Crew
 from routilux_dist.cluster.inbox import Answer, Inbox
+from routilux_dist.cluster.lookout import Lookout
 from routilux_dist.cluster.workplaces import Workplaces
 from routilux_dist.coordinator.commands import Advise
 from routilux_dist.coordinator.events import ControlAsked, Event, Posted, SliceFinished, SliceLost
@@ -61,8 +62,11 @@ class Coordinator:
         self._door.set()
         self._flying: set[asyncio.Task[None]] = set()
         self._clock = clock
-        #: Slice -> reference of its receipt.
+        #: Slice -> reference of its receipt, and when it was sent.
         self._refs: dict[int, Any] = {}
+        self._sent: dict[int, float] = {}
+        #: Slices whose process was ended because it stood still.
+        self._stood: dict[int, str] = {}
         self._timer: asyncio.TimerHandle | None = None
         #: Whether it was shut down: what comes now is cancelled.
         self.closed = False
@@ -99,6 +103,8 @@ class Coordinator:
         self._workplaces = Workplaces(shipment, running, workers, cpus, tuning.inline_bytes, crew)
         self._guarded(self._driver.begin)
         self._set_timer()
+        if tuning.stopped_seconds is not None:
+            self._keep(asyncio.ensure_future(self._look_out(Lookout(tuning.stopped_seconds))))
 
     def _open_run(
         self, opening: Opening, workers: int, slots: Mapping[int, int], beside: AbstractSet[int]
@@ -236,9 +242,11 @@ class Coordinator:
             reason = f"{type(exc).__name__}: {exc}"
             asyncio.get_running_loop().call_soon(lambda: self._feed(SliceLost(work.id, work.attempt, reason)))
             return
-        self._refs[work.id] = receipt
-        task = asyncio.ensure_future(self._await(work, receipt, stored))
-        self._flying.add(task)
+        self._refs[work.id], self._sent[work.id] = receipt, self._clock.monotonic()
+        self._keep(asyncio.ensure_future(self._await(work, receipt, stored)))
+
+    def _keep(self, task: asyncio.Task[None]) -> None:
+        self._flying.add(task)  # the loop itself holds tasks weakly
         task.add_done_callback(self._flying.discard)
 
     async def _await(self, work: Slice, receipt_ref: Any, stored_ref: Any) -> None:
@@ -256,7 +264,7 @@ class Coordinator:
             event = await self._finished(work, receipt, stored_ref)
             if receipt.retire:
                 self._workplaces.retire(work.id)
-        self._refs.pop(work.id, None)
+        self._forget(work.id)
         self._workplaces.done(work.id, self._clock.monotonic(), well=isinstance(event, SliceFinished))
         self._feed(event)
         self._workplaces.rebalance()
@@ -268,7 +276,13 @@ class Coordinator:
         stateful = self.shipment.plan.groups[work.group].kind in (GroupKind.SHARDS, GroupKind.SOLO)
         if ends.with_its_node(found) and (self.saved or not stateful):
             innocent = True
-        return SliceLost(work.id, work.attempt, _reason(found), innocent)
+        if ends.lost_body(found):
+            reason = "the object store has lost something large that it was to get"
+            return SliceLost(work.id, work.attempt, f"{reason}: {_reason(found)}", innocent, lost_body=True)
+        if ends.of_memory(found):
+            reason = f"out of memory: {_reason(found)}"
+            return SliceLost(work.id, work.attempt, reason, innocent, pause=ends.MEMORY_SECONDS)
+        return SliceLost(work.id, work.attempt, self._stood.get(work.id) or _reason(found), innocent)
 
     async def _finished(self, work: Slice, receipt: Receipt, stored_ref: Any) -> SliceFinished | SliceLost:
         if self.saved:  # what is saved has to be here; references are worth nothing to whoever goes on
@@ -285,8 +299,24 @@ class Coordinator:
         if self._workplaces.done(work.id, self._clock.monotonic(), well=False):
             self.dispatch(work)
         else:
-            self._refs.pop(work.id, None)
+            self._forget(work.id)
             self._feed(SliceLost(work.id, work.attempt, "it was cancelled", innocent=True))
+
+    def _forget(self, slice_id: int) -> None:
+        for table in (self._refs, self._sent, self._stood):
+            table.pop(slice_id, None)
+
+    async def _look_out(self, lookout: Lookout) -> None:
+        """End processes that stand still although they owe a slice; what ran there is tried again like after any crash."""
+        while not self.closed:
+            await asyncio.sleep(lookout.pause)
+            now = self._clock.monotonic()
+            late = [slice_id for slice_id, since in self._sent.items() if now - since >= lookout.pause]
+            places = {slice_id: where for slice_id in late if (where := self._workplaces.where(slice_id)) is not None}
+            still = await lookout.look(now, places) if places else []
+            reason = f"its process was stopped by a signal for {lookout.patience:g} s and was ended"
+            self._stood.update({slice_id: reason for slice_id in still if slice_id in self._refs})
+            await lookout.end(places[slice_id] for slice_id in still)
 
     def abort(self, slice_id: int, force: bool) -> None:
         ref = self._refs.get(slice_id)

@@ -17,8 +17,8 @@ class Hands(Protocol):
         """Start the process of a member and return its handle."""
         ...
 
-    def watch(self, result: Any, then: Callable[[bool], None]) -> None:
-        """Say later whether a call to a member went well."""
+    def watch(self, result: Any, then: Callable[[bool, Any], None]) -> None:
+        """Say later whether a call to a member went well, and what it returned."""
         ...
 
     def end(self, actor: Any) -> None:
@@ -47,6 +47,8 @@ class Member:
     actor: Any
     #: Whether it has answered: before that, nothing can be asked back.
     ready: bool = False
+    #: Where its process is, once it has answered.
+    where: Any = None
     #: Calls sent so far.
     turns: int = 0
     #: What is out, oldest first: that one runs, the others wait.
@@ -103,14 +105,14 @@ class Crew:
         actor = self.hands.launch(self._started)
         member = Member(self._started, actor)
         self.members.append(member)
-        self.hands.watch(actor.ready.remote(), lambda well: self._answered(member, well))
+        self.hands.watch(actor.ready.remote(), lambda well, where: self._answered(member, well, where))
 
-    def _answered(self, member: Member, well: bool) -> None:
+    def _answered(self, member: Member, well: bool, where: Any) -> None:
         if not well:
             if not member.out:  # else its slices come to tell
                 self.lose(member)
             return
-        member.ready = True
+        member.ready, member.where = True, where
         for share in list(self.shares.values()):
             share.rebalance()
 
@@ -128,7 +130,7 @@ class Crew:
                 self.members.remove(member)
                 member.gone = True
                 closed = member.actor.close.remote(member.next_turn())
-                self.hands.watch(closed, lambda _, actor=member.actor: self.hands.end(actor))  # type: ignore[misc]
+                self.hands.watch(closed, lambda *_, actor=member.actor: self.hands.end(actor))
 
 
 class Share:
@@ -159,6 +161,10 @@ class Share:
     def actor_of(self, slice_id: int) -> Any:
         """Return the handle of the member that has a slice."""
         return self._out[slice_id].member.actor
+
+    def where(self, slice_id: int) -> Any:
+        """Return where the member is that has a slice; None if it has not said so yet."""
+        return self._out[slice_id].member.where
 
     def _choose(self, alone: bool) -> Member:
         crew, mine = self._crew, self._mine()

@@ -9,8 +9,12 @@ import ray.exceptions
 
 #: Seconds in which the cluster finds out whether a process that cannot be reached is dead, and seconds between two questions.
 FIND_OUT_SECONDS, ASK_SECONDS = 60.0, 0.5
+#: Seconds after which work is tried again whose process was ended for memory: what else fills the node may be done by then.
+MEMORY_SECONDS = 1.0
 #: What Ray writes into the error of an actor that went down with its node.
 _NODE_DIED = "its node has died"
+#: What it writes into that of one that was ended to keep its node from running out of memory.
+_NO_MEMORY = "running low on memory"
 
 
 def with_its_node(exc: BaseException) -> bool:
@@ -18,6 +22,19 @@ def with_its_node(exc: BaseException) -> bool:
     if isinstance(exc, (ray.exceptions.NodeDiedError, ray.exceptions.LocalRayletDiedError)):
         return True
     return isinstance(exc, ray.exceptions.RayActorError) and (exc.preempted or _NODE_DIED in str(exc))
+
+
+def of_memory(exc: BaseException) -> bool:
+    """Whether Ray ended a process because its node was running out of memory."""
+    if isinstance(exc, ray.exceptions.OutOfMemoryError):
+        return True
+    return isinstance(exc, ray.exceptions.RayActorError) and _NO_MEMORY in str(exc)
+
+
+def lost_body(exc: BaseException) -> bool:
+    """Whether a call could not be carried out because something large that it was to get is gone from the object store."""
+    cause = exc.cause if isinstance(exc, ray.exceptions.RayTaskError) else exc
+    return isinstance(cause, ray.exceptions.ObjectLostError)
 
 
 async def find_out(exc: BaseException, actor: Any) -> BaseException:

@@ -9,6 +9,7 @@ from typing import Any
 import ray
 
 from routilux_dist.clock import SystemClock
+from routilux_dist.cluster import launch
 from routilux_dist.cluster.coordinator import SHUT_DOWN, Coordinator
 from routilux_dist.cluster.crew import IDLE_SECONDS, Crew
 from routilux_dist.cluster.inbox import Answer
@@ -112,4 +113,4 @@ HubActor: Any = ray.remote(num_cpus=0, max_restarts=0, max_task_retries=0)(Hub)
 
 def start(label: str, name: str, namespace: str) -> Any:
     """Start a hub and return its handle."""
-    return HubActor.options(name=name, namespace=namespace, max_concurrency=CALLS).remote(label)
+    return HubActor.options(name=name, namespace=namespace, max_concurrency=CALLS, **launch.here()).remote(label)

@@ -12,6 +12,14 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from routilux_dist.cluster import remotes
 
 
+def here() -> dict[str, Any]:
+    """Return the options of an actor that belongs on this process's node, as long as that lives.
+
+    A coordinator is called for every message from there, and a driver seldom runs on the nodes that come and go.
+    """
+    return {"scheduling_strategy": NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)}
+
+
 class RayHands:
     """Starts members on the nodes of a cluster, in proportion to their CPUs.
 
@@ -39,8 +47,8 @@ class RayHands:
         members = list(self._at.values())
         return min(self._nodes, key=lambda node: (members.count(node) + 1) / self._nodes[node], default=None)
 
-    def watch(self, result: Any, then: Callable[[bool], None]) -> None:
-        """Say later whether a call to a member went well."""
+    def watch(self, result: Any, then: Callable[[bool, Any], None]) -> None:
+        """Say later whether a call to a member went well, and what it returned."""
         task = asyncio.ensure_future(_outcome(result, then))
         _watching.add(task)
         task.add_done_callback(_watching.discard)
@@ -55,10 +63,10 @@ class RayHands:
 _watching: set[asyncio.Task[None]] = set()
 
 
-async def _outcome(result: Any, then: Callable[[bool], None]) -> None:
+async def _outcome(result: Any, then: Callable[[bool, Any], None]) -> None:
     try:
-        await result
+        answer = await result
     except Exception:
-        then(False)
+        then(False, None)
     else:
-        then(True)
+        then(True, answer)

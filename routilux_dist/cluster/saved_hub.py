@@ -12,6 +12,7 @@ from typing import Any
 import ray
 
 from routilux_dist.clock import SystemClock
+from routilux_dist.cluster import launch
 from routilux_dist.cluster.hub import CALLS, Hub
 from routilux_dist.cluster.inbox import Answer
 from routilux_dist.coordinator.events import Event
@@ -184,5 +185,5 @@ def start(label: str, name: str, namespace: str, opening: Opening, shipment: Shi
     pieces = [data[n : n + PIECE_BYTES] for n in range(0, len(data), PIECE_BYTES)]
     assert opening.durable is not None
     lifetime = "detached" if opening.durable.detached else None
-    options = {"name": name, "namespace": namespace, "max_concurrency": CALLS, "lifetime": lifetime}
+    options = {"name": name, "namespace": namespace, "max_concurrency": CALLS, "lifetime": lifetime, **launch.here()}
     return SavedHubActor.options(**options).remote(label, *pieces)

@@ -8,6 +8,7 @@ import ray
 
 from routilux_dist.cluster import bodies, remotes, resources
 from routilux_dist.cluster.crew import Crew, Share
+from routilux_dist.cluster.lookout import Whereabouts
 from routilux_dist.plan.plan import GroupKind, GroupPlan, Plan
 from routilux_dist.wire.slices import Slice
 from routilux_workers.entry import Shipment
@@ -20,6 +21,7 @@ class Workplaces:
         self, shipment: Shipment, running: str, workers: int, cpus: int, inline_bytes: int, crew: Crew
     ) -> None:
         self._plan: Plan = shipment.plan
+        self._crew = crew
         self._shipment = ray.put(shipment)
         self._running, self._workers, self._cpus, self._inline = running, workers, cpus, inline_bytes
         plain = {g.index for g in self._plan.groups if resources.is_plain(g)}
@@ -32,6 +34,8 @@ class Workplaces:
         #: (group, number) -> actor; the number is the partition, or the place in the pool.
         self._actors: dict[tuple[int, int], Any] = {}
         self._load: dict[tuple[int, int], int] = {}
+        #: Actor -> where its process is, once it has said so.
+        self._wheres: dict[Any, Whereabouts] = {}
         #: Slice -> the place and the actor that it was sent to.
         self._at: dict[int, tuple[tuple[int, int], Any]] = {}
         #: Slices that had no part in the end of their actor.
@@ -76,7 +80,19 @@ class Workplaces:
             options = resources.call_options(group, self._workers, self._cpus)
             actor = remotes.HostActor.options(**options).remote(self._shipment, group.index, partition, label)
             self._actors[place] = actor
+            self._crew.hands.watch(actor.where.remote(), lambda well, where: self._settled(actor, well, where))
         return actor
+
+    def _settled(self, actor: Any, well: bool, where: Any) -> None:
+        if well and actor in self._actors.values():
+            self._wheres[actor] = where
+
+    def where(self, slice_id: int) -> Whereabouts | None:
+        """Return the process that has a slice; None if nobody knows: Ray chooses those of tasks."""
+        if self._share is not None and slice_id in self._share:
+            where: Whereabouts | None = self._share.where(slice_id)
+            return where
+        return self._wheres.get(self._at[slice_id][1]) if slice_id in self._at else None
 
     def done(self, slice_id: int, now: float, well: bool) -> bool:
         """A slice is no longer out; return whether somebody still wants it."""
@@ -142,6 +158,7 @@ class Workplaces:
             place, actor = self._at[slice_id]
             if place in self._actors and self._actors[place] is actor:  # and not its successor
                 del self._actors[place]
+                self._wheres.pop(actor, None)
                 ray.kill(actor)  # after any doubt: it must not go on with the old state
 
     def close(self) -> list[Any]:
@@ -156,3 +173,4 @@ class Workplaces:
         for actor in self._actors.values():
             ray.kill(actor)
         self._actors.clear()
+        self._wheres.clear()

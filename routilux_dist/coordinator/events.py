@@ -58,6 +58,10 @@ class SliceLost:
     reason: str
     #: Whether it never ran: nobody's messages are to blame.
     innocent: bool = False
+    #: Whether no process died, but a body of it is gone for good.
+    lost_body: bool = False
+    #: Seconds before its messages are tried again, at least.
+    pause: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

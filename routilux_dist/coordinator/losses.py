@@ -48,12 +48,12 @@ def lost(machine: Machine, event: SliceLost) -> None:
             commit.put_back(machine, jobs, flight.lane, number, block)
         # A process that was to be ended held no state of living jobs. One that died by itself may have, whatever it ran.
         if homed and not machine.keeps and not (event.innocent or flight.forced):
-            _state_lost(machine, flight, event.reason)
+            _state_lost(machine, flight, event)
         return
     size = _part_size(machine, flight)
     for number, block in reversed(flight.blocks.items()) if homed else flight.blocks.items():
         if block.job in jobs:
-            _suspect(machine, jobs[block.job], flight, (number, block), size, event.reason)
+            _suspect(machine, jobs[block.job], flight, (number, block), size, event)
     for job in jobs.values():
         ending.advance(machine, job)
 
@@ -72,12 +72,14 @@ def _part_size(machine: Machine, flight: Flight) -> int:
     return math.isqrt(rows)
 
 
-def _suspect(machine: Machine, job: Job, flight: Flight, queued: tuple[int, Block], size: int, reason: str) -> None:
+def _suspect(
+    machine: Machine, job: Job, flight: Flight, queued: tuple[int, Block], size: int, event: SliceLost
+) -> None:
     """Try the messages of a block again in smaller parts, or put aside the one that is left."""
     number, block = queued
     crashes = machine.crashes.pop(number, 0) + 1
     if crashes >= MAX_CRASHES:
-        _put_aside(machine, job, flight, block, crashes, reason)
+        _put_aside(machine, job, flight, block, crashes, event)
         return
     parts = cut(number, block, size) if block.rows > size else [block]
     if flight.lane.homed:  # in their place, at once: those behind them have to wait for them
@@ -89,10 +91,10 @@ def _suspect(machine: Machine, job: Job, flight: Flight, queued: tuple[int, Bloc
     for part in parts:
         again = number if part is block else machine.number("block")
         machine.crashes[again] = crashes
-        posting.sleep(machine, job, DELAYS[crashes], part._replace(entry=False), again)
+        posting.sleep(machine, job, max(DELAYS[crashes], event.pause), part._replace(entry=False), again)
 
 
-def _put_aside(machine: Machine, job: Job, flight: Flight, block: Block, crashes: int, reason: str) -> None:
+def _put_aside(machine: Machine, job: Job, flight: Flight, block: Block, crashes: int, event: SliceLost) -> None:
     """Make a dead letter of a message that killed its workers; its routine's strategy decides about the job."""
     port = machine.plan.ports[block.port]
     strategy = machine.plan.routines[port.routine].last_resort
@@ -104,7 +106,7 @@ def _put_aside(machine: Machine, job: Job, flight: Flight, block: Block, crashes
         slot=port.name,
         kind="lost",
         error_type="WorkerLostError",
-        message=_text(f"{crashes} workers died while they ran it", flight, reason),
+        message=_text(f"{crashes} workers died while they ran it", flight, event),
         strategy="stop" if strategy == "stop" else "continue",
         attempts=crashes,
     )
@@ -119,14 +121,21 @@ def _put_aside(machine: Machine, job: Job, flight: Flight, block: Block, crashes
         ending.fail(machine, job, failure)
 
 
-def _state_lost(machine: Machine, flight: Flight, reason: str) -> None:
+def _state_lost(machine: Machine, flight: Flight, event: SliceLost) -> None:
     place = (flight.lane.group.index, flight.lane.partition)
     for job in [j for j in machine.jobs.values() if place in j.lanes]:
-        message = _text("the worker that held its state died", flight, reason)
+        message = _text("the worker that held its state died", flight, event)
         failure = Failure(job=job.id, routine="", kind="lost", error_type="WorkerLostError", message=message)
         ending.fail(machine, job, failure)
 
 
-def _text(what: str, flight: Flight, reason: str) -> str:
+def _text(what: str, flight: Flight, event: SliceLost) -> str:
     routines = ", ".join(flight.lane.group.routines[:5])
-    return f"{what} ({reason}); it ran {routines}; look for crashes in native code, os._exit, or memory running out"
+    if event.lost_body:
+        return (
+            f"{event.reason}; it was for {routines}. Large messages of jobs that are not saved go down with the node that made "
+            f"them: run it again, or save the job with checkpoint="
+        )
+    return (
+        f"{what} ({event.reason}); it ran {routines}; look for crashes in native code, os._exit, or memory running out"
+    )

@@ -23,6 +23,8 @@ class Tuning:
         max_pending_blocks: Blocks of messages that may wait, likewise.
         max_ended_bytes: Bytes that a running flow keeps of jobs that have ended, for rollback and for whoever attaches later; the
             oldest ones are forgotten first, the newest never.
+        stopped_seconds: On Ray, a process that is stopped by a signal (SIGSTOP) for so long while it owes work is ended, and what
+            it ran is tried again; None never ends one.
     """
 
     slice_seconds: float = 0.08
@@ -33,13 +35,15 @@ class Tuning:
     max_pending_bytes: int = 256 << 20
     max_pending_blocks: int = 4096
     max_ended_bytes: int = 64 << 20
+    stopped_seconds: float | None = 30.0
 
     def __post_init__(self) -> None:
-        counts = [name for name in self.__slots__ if name != "slice_seconds"]
+        counts = [name for name in self.__slots__ if not name.endswith("_seconds")]
         checks.refuse(
             "Tuning",
             (
                 checks.seconds("slice_seconds", self.slice_seconds, above=0, none=""),
+                checks.seconds("stopped_seconds", self.stopped_seconds, above=0, none="for ever"),
                 *(checks.whole(name, getattr(self, name), least=1) for name in counts),
             ),
         )

@@ -1,6 +1,6 @@
 """A cluster of a head and two nodes on this machine; in each scenario the nodes that work are lost.
 
-The head has no CPU and holds the driver; coordinators are kept there, as they are in a deployment.
+The head has no CPU and holds the driver; coordinators are started on the node of their driver, so a node that is lost has none.
 """
 
 from __future__ import annotations
@@ -31,6 +31,11 @@ ON_NODES = {"work": 0.01}
 def make_large(n: int) -> Any:
     time.sleep(0.15)
     return np.full(SIDE, n % 251, dtype=np.uint8)
+
+
+def look_long(x: Any) -> int:
+    time.sleep(0.3)
+    return int(x[0])
 
 
 class Sum(rd.Routine):
@@ -81,17 +86,17 @@ class World:
             assert time.monotonic() < until, ray.nodes()
             time.sleep(0.1)
 
-    def busy(self, *classes: str) -> int:
-        """Return the place of a node that runs an actor of one of these classes, and no coordinator of its own job."""
-        actors = [a for a in ray._private.state.actors().values() if a["State"] == "ALIVE"]
-        at = {
-            place: {a["ActorClassName"] for a in actors if a["Address"]["NodeID"] == node.node_id}
-            for place, node in enumerate(self.nodes)
-        }
-        found = [place for place, here in at.items() if here & set(classes)]
-        spared = [place for place in found if not at[place] & {"Hub", "SavedHub"}]
-        assert found, f"nobody works: {at}"
-        return (spared or found)[0]
+    def busy(self, name: str) -> int:
+        """Wait for a node that runs actors of this class; return the place of that with most. No coordinator is ever there."""
+        until = time.monotonic() + SECONDS / 2
+        while True:
+            actors = [a for a in ray._private.state.actors().values() if a["State"] == "ALIVE"]
+            at = [[a["ActorClassName"] for a in actors if a["Address"]["NodeID"] == n.node_id] for n in self.nodes]
+            assert not any({"Hub", "SavedHub"} & set(here) for here in at), f"coordinators are with their drivers: {at}"
+            if any(name in here for here in at):
+                return max(range(len(at)), key=lambda place: at[place].count(name))
+            assert time.monotonic() < until, f"nobody works: {at}"
+            time.sleep(0.05)
 
     def close(self) -> None:
         ray.shutdown()
@@ -107,7 +112,7 @@ def begun(job: rd.Job, least: int) -> None:
 
 
 def stateless(world: World, folder: Path) -> None:
-    """Members of the crew go down with their node. The job is saved, because its coordinator may be there too."""
+    """Members of the crew go down with their node; the job is not saved."""
     sign = folder / "stateless"
     flow = rd.Flow("stateless")
     work = ledger.Work()
@@ -116,7 +121,7 @@ def stateless(world: World, folder: Path) -> None:
     flow.add_routine(work, "work")
     flow.connect("numbers.output", "work.input")
     with rd.Runtime(max_workers=2) as runtime:
-        job = runtime.submit(flow, N, job_id="stateless", checkpoint=str(folder / "stateless-ckpt"))
+        job = runtime.submit(flow, N)
         begun(job, N // 10)
         until = time.monotonic() + SECONDS / 4
         while len({line.pid for line in witness(sign)[-20:]}) < 2:
@@ -146,6 +151,23 @@ def large_results(world: World, folder: Path) -> None:
         assert not job.errors
 
 
+def lost_bodies(world: World, folder: Path) -> None:
+    """What is large and not saved goes down with its node. The job says so, and blames nobody's code."""
+    flow = rd.Flow("bodies")
+    flow.add_routine(rd.routine(ledger.numbers), "numbers")
+    flow.add_routine(rd.routine(actors=2, resources=ON_NODES)(make_large), "large")
+    flow.add_routine(rd.routine(actors=1, resources=ON_NODES)(look_long), "look")
+    flow.connect("numbers.output", "large.input")
+    flow.connect("large.output", "look.input")
+    with rd.Runtime(max_workers=2) as runtime:
+        job = runtime.submit(flow, ARRAYS)
+        begun(job, 8)
+        world.lose(world.busy("HostActor"))
+        told = str(job.exception(timeout=SECONDS))
+        assert "the object store has lost" in told, told
+        assert "workers died" not in told, told
+
+
 def shards(world: World, folder: Path) -> None:
     """Homes of a saved job go down with their node, again and again: the chains go on."""
     sign = folder / "shards"
@@ -172,6 +194,7 @@ def shards(world: World, folder: Path) -> None:
 SCENARIOS: dict[str, Callable[[World, Path], None]] = {
     "stateless": stateless,
     "large": large_results,
+    "bodies": lost_bodies,
     "shards": shards,
 }
 

@@ -59,6 +59,28 @@ def test_a_node_that_died_is_told_from_a_process(error: BaseException, is_so: bo
     assert ends.with_its_node(error) is is_so
 
 
+def in_task(cause: Exception) -> ray.exceptions.RayTaskError:
+    """An error as a call raises it whose argument could not be fetched."""
+    return ray.exceptions.RayTaskError("run", "Traceback", cause)
+
+
+@pytest.mark.parametrize(
+    ("error", "memory", "body"),
+    [
+        (ray.exceptions.OutOfMemoryError("Task was killed due to the node running low on memory."), True, False),
+        (died("Task was killed due to the node running low on memory."), True, False),
+        (PROCESS, False, False),
+        (died("Some common causes include: (1) the process was killed by the OOM killer"), False, False),
+        (NODE, False, False),
+        (ray.exceptions.ObjectLostError("00ff", None, ""), False, True),
+        (in_task(ray.exceptions.OwnerDiedError("00ff", None, "")), False, True),
+        (in_task(ValueError("no")), False, False),
+    ],
+)
+def test_memory_and_lost_objects_are_told_from_other_ends(error: BaseException, memory: bool, body: bool) -> None:
+    assert (ends.of_memory(error), ends.lost_body(error)) == (memory, body)
+
+
 @pytest.fixture(autouse=True)
 def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ends, "ASK_SECONDS", 0.0)
@@ -82,6 +104,7 @@ def lost(error: ray.exceptions.RayError, kind: GroupKind, saved: bool) -> Any:
     """What a coordinator makes of an error."""
     coordinator = Coordinator.__new__(Coordinator)
     coordinator.saved = saved
+    coordinator._stood = {}
     coordinator.shipment = SimpleNamespace(plan=SimpleNamespace(groups=[SimpleNamespace(kind=kind)]))  # type: ignore[assignment]
     coordinator._workplaces = SimpleNamespace(  # type: ignore[assignment]
         actor_of=lambda slice_id: Silent(NODE), died=lambda slice_id, alone: False

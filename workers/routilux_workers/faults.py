@@ -17,6 +17,8 @@ TRACEBACK_CHARS = 16384
 PAYLOAD_CHARS = 200
 EXCEPTION_BYTES = 64 << 10
 
+_NO_MEMORY = "its process could not get the memory that it asked for; work on smaller pieces, or let fewer run at once"
+
 #: Frames of these modules are the engine's, not the user's.
 _ENGINE = ("routilux_workers.", "routilux_dist.")
 
@@ -36,6 +38,8 @@ def safe_text(value: Any, limit: int, convert: Any = str) -> str:
 
 def describe(exc: BaseException, codec: Codec = PICKLE) -> tuple[str, str, str, Packed | None]:
     """Return (type name, message, formatted traceback, encoded exception or None)."""
+    if type(exc) is MemoryError and not exc.args:  # Python itself says nothing
+        exc.args = (_NO_MEMORY,)
     return type(exc).__name__, safe_text(exc, TEXT_CHARS), user_traceback(exc), carry(exc, codec)
 
 

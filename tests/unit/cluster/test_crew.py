@@ -38,13 +38,13 @@ class Actor:
 class FakeHands:
     actors: list[Actor] = field(default_factory=list)
     ended: list[int] = field(default_factory=list)
-    watched: list[Callable[[bool], None]] = field(default_factory=list)
+    watched: list[Callable[[bool, Any], None]] = field(default_factory=list)
 
     def launch(self, number: int) -> Actor:
         self.actors.append(Actor(number))
         return self.actors[-1]
 
-    def watch(self, result: Any, then: Callable[[bool], None]) -> None:
+    def watch(self, result: Any, then: Callable[[bool, Any], None]) -> None:
         self.watched.append(then)
 
     def end(self, actor: Actor) -> None:
@@ -54,7 +54,7 @@ class FakeHands:
         """Let everything that is watched go well."""
         watched, self.watched = self.watched, []
         for then in watched:
-            then(True)
+            then(True, "somewhere")
 
 
 @pytest.fixture
@@ -220,7 +220,7 @@ def test_a_slice_whose_own_call_failed_is_suspect_wherever_it_stood(hands: FakeH
 def test_a_member_that_cannot_be_started_is_lost(hands: FakeHands) -> None:
     crew = Crew(hands, 8)
     crew.join("f", 1, "shipment")
-    hands.watched.pop()(False)
+    hands.watched.pop()(False, None)
     assert crew.members == []
 
 

@@ -7,6 +7,7 @@ import pytest
 import routilux_dist as rd
 from routilux_dist.coordinator import losses
 from routilux_dist.coordinator.commands import Abort, Deliver, Report
+from routilux_dist.coordinator.events import SliceLost
 from routilux_dist.testing import Bench
 from routilux_dist.wire import codec
 from routilux_dist.wire.slices import Kept, Slice
@@ -100,6 +101,30 @@ def test_a_poison_of_a_stream_is_its_clients_affair(bench: Build) -> None:
     (letter,) = [letter for delivery in one.of(Deliver) for letter in delivery.letters]
     assert codec.rows_of(letter.block) == ([1], 1)
     assert one.job("j").alive
+
+
+def test_a_body_that_is_gone_is_not_said_to_have_killed_anybody(bench: Build) -> None:
+    one = bench()
+    one.post("j", "a.input")
+    while one.slices:
+        work = one.slices.pop(next(iter(one.slices)))
+        one.feed(SliceLost(work.id, work.attempt, "the object store has lost it", lost_body=True))
+        one.tick(1.0)
+    message = one.of(Report)[0].failure.message
+    assert message.startswith("the object store has lost it; it was for a")
+    assert "died" not in message
+    assert "save the job with checkpoint=" in message
+
+
+def test_a_loss_may_ask_for_a_pause(bench: Build) -> None:
+    one = bench()
+    one.post("j", "a.input")
+    work = one.slices.pop(next(iter(one.slices)))
+    one.feed(SliceLost(work.id, work.attempt, "out of memory", pause=1.0))
+    one.tick(0.9)
+    assert not one.slices
+    one.tick(0.2)
+    assert len(one.slices) == 1
 
 
 def test_suspects_run_alone(bench: Build) -> None:

@@ -216,4 +216,4 @@ def test_older_records_lack_what_was_added_since() -> None:
     entry = records._entry(events.SliceLost, "lost")
     assert entry.decode([1, 1, "gone"]) == events.SliceLost(1, 1, "gone")
     with pytest.raises(SerializationError, match=r"SliceLost .*use a newer one"):
-        entry.decode([1, 1, "gone", False, "more"])
+        entry.decode([1, 1, "gone", False, False, 0.0, "more"])

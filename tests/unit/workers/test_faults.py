@@ -34,6 +34,12 @@ def test_text_is_bounded_and_never_raises() -> None:
     assert "TypeError" in faults.safe_text(1, 99, lambda value: value)
 
 
+def test_no_memory_says_so() -> None:
+    assert faults.describe(MemoryError())[1].startswith("its process could not get the memory")
+    assert faults.describe(MemoryError("too much"))[1] == "too much"
+    assert faults.describe(ValueError())[1] == ""
+
+
 def test_the_root_cause_comes_last() -> None:
     try:
         try:

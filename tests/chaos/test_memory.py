@@ -1,0 +1,68 @@
+"""No memory left: in a process it is an error like any other, on a node it is a crash whose reason is named."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import routilux_dist as rd
+from tests.chaos.harness import ROOT, environment
+from tests.chaos.memory import BAD, N
+from tests.conformance.support import WAIT, build
+
+pytestmark = [pytest.mark.ray, pytest.mark.chaos, pytest.mark.timeout(300)]
+
+
+@rd.routine
+def spread(n: int) -> object:
+    yield from range(n)
+
+
+@rd.routine
+def greedy(x: int) -> tuple[int, int]:
+    """Ask at one message for more than this process may have."""
+    if x == BAD:
+        before = resource.getrlimit(resource.RLIMIT_AS)
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+        resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + (64 << 20), before[1]))
+        try:
+            bytearray(1 << 30)
+        finally:
+            resource.setrlimit(resource.RLIMIT_AS, before)
+    return x, os.getpid()
+
+
+def test_a_process_that_gets_no_memory_raises_an_ordinary_error(ray_cluster: str) -> None:
+    handler = rd.ErrorHandler(rd.ErrorStrategy.CONTINUE)
+    with rd.Runtime(max_workers=1) as runtime:
+        job = runtime.submit(build({"spread": spread, "greedy": greedy}, "spread -> greedy", error_handler=handler), N)
+        outputs = job.result(timeout=WAIT)["greedy.output"]
+    assert sorted(x for x, _ in outputs) == [x for x in range(N) if x != BAD]
+    assert len({pid for _, pid in outputs}) == 1, "its process goes on"
+    [letter] = job.dead_letters
+    assert (letter.payload, letter.attempts, letter.error_type) == (BAD, 1, "MemoryError")
+    assert "could not get the memory that it asked for" in str(job.errors[0])
+
+
+@pytest.mark.slow
+def test_a_message_that_fills_its_node_is_put_aside_and_the_reason_is_named() -> None:
+    ran = subprocess.run(
+        [sys.executable, "-m", "tests.chaos.memory"],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env=environment(),
+        timeout=240,
+    )
+    assert ran.returncode == 0, ran.stderr[-3000:]
+    told = json.loads(ran.stdout.splitlines()[-1])
+    assert told["outputs"] == [x for x in range(N) if x != BAD]
+    [(payload, attempts, error)] = told["letters"]
+    assert (payload, attempts) == (BAD, 3)
+    assert "out of memory" in error

@@ -38,6 +38,8 @@ check: $(STAMP) ## format, lint, types, import law, unit tests
 crash: $(STAMP) ## crash, cut and flip the journal: a million images, every bit of 64 KiB (some minutes)
 	@$(BIN)/python -m tests.property.crashes 1000000
 	@$(BIN)/python -m tests.property.damage
+	@$(BIN)/python -m tests.property.hostile memory
+	@$(BIN)/python -m tests.property.hostile events 5000
 
 KILLS ?= 60
 SEED ?= 0

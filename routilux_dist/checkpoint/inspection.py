@@ -6,7 +6,7 @@ from typing import Any
 
 from routilux_dist.checkpoint import recovery, segments, snapshots
 from routilux_dist.checkpoint.frames import Checks
-from routilux_dist.checkpoint.stores import Store
+from routilux_dist.checkpoint.stores import Store, check_run
 from routilux_dist.errors import CheckpointError, StoreError
 
 
@@ -29,10 +29,10 @@ def inspect(store: Store, run: str, key: bytes | None = None) -> dict[str, Any]:
         cannot be opened, or None) and `notes`.
 
     Raises:
-        CheckpointError: There is no such run.
+        CheckpointError: There is no such run, or it can be none.
         StoreError: The store failed.
     """
-    epochs = store.list(f"{run}/epochs")
+    epochs = store.list(f"{check_run(run)}/epochs")
     if not epochs:
         raise CheckpointError(f"{store.url} has no run {run!r}; it has: {', '.join(list_runs(store)) or 'none'}")
     checks = Checks(run, key)

@@ -14,7 +14,7 @@ from routilux_dist.checkpoint.frames import Checks
 from routilux_dist.checkpoint.recovery import Point
 from routilux_dist.checkpoint.segments import Head
 from routilux_dist.checkpoint.snapshots import Place
-from routilux_dist.checkpoint.stores import PART_RULE, Appender, Store
+from routilux_dist.checkpoint.stores import PART_RULE, Appender, Store, check_run
 from routilux_dist.errors import CheckpointDamagedError, CheckpointError, FencedError, StateError, StoreError
 
 _EPOCH = re.compile(r"\d{8}")
@@ -87,8 +87,7 @@ class Journal:
             FencedError: Yet another writer opened it meanwhile.
             StoreError: The store failed.
         """
-        if not PART_RULE.fullmatch(run):
-            raise CheckpointError(f"{run!r} is no name of a run: it has to match {PART_RULE.pattern}")
+        check_run(run)
         if keep < 1:
             raise CheckpointError(f"keep={keep}: at least one snapshot has to be kept")
         if key is not None and len(key) < 16:

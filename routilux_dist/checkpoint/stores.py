@@ -77,6 +77,17 @@ def check_name(name: str) -> str:
     return name
 
 
+def check_run(run: str) -> str:
+    """Return a run's name.
+
+    Raises:
+        CheckpointError: It is not allowed.
+    """
+    if not PART_RULE.fullmatch(run):
+        raise CheckpointError(f"{run!r} is no name of a run: it has to match {PART_RULE.pattern}")
+    return run
+
+
 def open_store(url: str) -> Store:
     """Return the store at a URL.
 

@@ -195,3 +195,40 @@ def test_urls(tmp_path: Path) -> None:
 def test_urls_that_are_refused(url: str, said: str) -> None:
     with pytest.raises((ConfigurationError, CheckpointError), match=said):
         open_store(url)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "..",
+        ".",
+        "../x",
+        "../../etc",
+        "/etc/x",
+        "a/b",
+        "a/../b",
+        "",
+        ".x",
+        "a\\b",
+        "a\0b",
+        "~",
+        "%2e%2e",
+        "é",
+        "x" * 200,
+    ],
+)
+def test_no_name_of_a_run_or_of_a_checkpoint_leads_anywhere(maker: Maker, tmp_path: Path, name: str) -> None:
+    journal, _ = Journal.open(maker(), "run")
+    files = sorted(path for path in tmp_path.rglob("*"))
+    with pytest.raises(CheckpointError, match="no name of a run"):
+        Journal.open(maker(), name)
+    with pytest.raises(CheckpointError, match="no name of a run"):
+        inspect(maker(), name)
+    with pytest.raises(CheckpointError, match="checkpoint name"):
+        journal.snapshot(b"", name)
+    with pytest.raises(CheckpointError, match="no checkpoint"):
+        journal.load(name)
+    with pytest.raises(CheckpointError, match="no digest"):
+        journal.get_blob(name)
+    assert sorted(path for path in tmp_path.rglob("*")) == files
+    assert list_runs(maker()) == ["run"]

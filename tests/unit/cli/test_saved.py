@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -58,6 +59,26 @@ def test_errors(args: tuple[str, ...], code: int, said: str) -> None:
     result = cli(*args)
     assert (result.exit_code, result.stdout) == (code, "")
     assert said in result.stderr
+
+
+@pytest.mark.parametrize(
+    "name", ["..", "../outside", "a/b", "nightly/../nightly", "/etc/passwd", ".hidden", "a\\b", "~"]
+)
+def test_no_name_of_a_job_leads_out_of_its_store(name: str, tmp_path: Path) -> None:
+    cli(*SUBMIT, "--input", '"to be"')
+    Path("outside").mkdir()
+    shutil.copytree("ckpt/nightly", "outside/epochs")
+    files = sorted(tmp_path.rglob("*"))
+    for args in (
+        (*SUBMIT[:-2], name, "--quiet", "--input", "1"),
+        (*RECOVER, "--job-id", name),
+        ("inspect", "ckpt", name),
+        ("status", name, "--checkpoint", "ckpt"),
+    ):
+        result = cli(*args)
+        assert (result.exit_code in (1, 2), result.stdout) == (True, ""), args
+        assert "Traceback" not in result.stderr
+    assert sorted(tmp_path.rglob("*")) == files
 
 
 def test_looking_at_what_is_saved() -> None:

@@ -114,11 +114,12 @@ class Journal:
         )
 
     def _again(self, history: recovery.History) -> list[bytes]:
-        (last, check), packed = history.durable, []
+        """Return the records that may not have been durable, in one piece: a dead writer's last write may have been large."""
+        (last, check), packed = history.durable, bytearray()
         for body in history.records[len(history.records) - (history.end[0] - last) :]:
             frame, check = frames.pack(self._checks, check, frames.RECORD, body)
-            packed.append(frame)
-        return packed
+            packed += frame
+        return [bytes(packed)] if packed else []
 
     # ---- records -------------------------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import NamedTuple
 
 from routilux_dist.checkpoint import segments, snapshots
@@ -190,7 +191,7 @@ def _durable(found: list[Segment], start: Point, path: Path) -> Point:
             continue
         if segment.closed and _holds(segment, (segment.last, path.check(segment.last))):
             known = max(known, segment.last)
-        for number in (*segment.began(), segment.head.first):
+        for number in chain(segment.began(), (segment.head.first,)):
             if number - 1 <= known:
                 break
             if _holds(segment, (number - 1, path.check(number - 1))):

@@ -54,7 +54,7 @@ def _entry(cls: type, name: str) -> TypeEntry:
 
     # What an object has by itself: its fields, and the lists and dicts of those that are not told.
     own = sum(field.default_factory is not dataclasses.MISSING for field in _data_fields(cls))
-    return TypeEntry(cls, name, 1, encode, decode, weight=8 * len(names) + 80 * own)
+    return TypeEntry(cls, name, 1, encode, decode, weight=8 * len(names) + 80 * own, shallow=True)
 
 
 def _data_fields(cls: Any) -> tuple[dataclasses.Field[Any], ...]:
@@ -210,7 +210,7 @@ def _registry(trusting: bool) -> Registry:
     )
     plain = [_entry(cls, name) for name, cls in _TABLE.items()]
     enums = [TypeEntry(cls, name, 1, lambda member: member.value, cls) for name, cls in _ENUMS.items()]
-    posted = TypeEntry(events.Posted, "eP", 1, _posted, lambda values: _as_posted(values, packed))
+    posted = TypeEntry(events.Posted, "eP", 1, _posted, lambda values: _as_posted(values, packed), shallow=True)
     body = TypeEntry(Packed, "p", 1, _pack, packed)._replace(
         code=_PACKED_CODE, pack=_packed_leaf, unpack=lambda data: Packed(data[1:], (), judge(data[0]))
     )

@@ -30,10 +30,15 @@ class Reader:
         self.buffers, self.registry, self.allow_pickle, self.limits = buffers, registry, allow_pickle, limits
         #: Told of memory that something needs besides the list that it is read from.
         self.spend = spend
+        #: Whether the message is so short that nothing in it can be nested too deep.
+        self.few = False
+        #: Marks that were read and stand at the head of no compound so far.
+        self.stray = 0
 
     def leaf(self, code: int, data: bytes) -> Any:
         """Return the value of an extension."""
         if code == kinds.MARK and len(data) == 1:
+            self.stray += 1
             return kinds.Mark(data[0])
         if code == kinds.PICKLED:
             if not self.allow_pickle:
@@ -54,6 +59,7 @@ class Reader:
             return items
         kind = items[0].kind
         del items[0]
+        self.stray -= 1
         read = kinds.COMPOUNDS.get(kind)
         if read is not None:
             if read in _SETS:
@@ -77,8 +83,9 @@ class Reader:
 
     def _registered(self, content: list[Any]) -> Any:
         name, version, state = content
-        self.look_over(content)
         entry = self.registry.named(name) if type(name) is str else None
+        if entry is None or not (entry.shallow and self.few):
+            self.look_over(content)
         if entry is None:
             raise SerializationError(
                 f"type {name!r:.130} is not registered in this process; import the module that calls "

@@ -32,6 +32,7 @@ class TypeEntry(NamedTuple):
         versioned: Whether `decode` takes two arguments, and so reads older versions.
         derived: Whether both functions follow from the class: they do not travel, whoever gets the entry derives them again.
         weight: Bytes that an object needs besides the value that it is made of, if they are many.
+        shallow: Whether `decode` only puts parts into their places, whatever they are: they are looked at with the whole value.
         code, pack, unpack: For what comes by the hundred thousand in the engine's own records: an extension's number, object ->
             bytes (None for those that need the long form), and bytes -> object.
     """
@@ -44,6 +45,7 @@ class TypeEntry(NamedTuple):
     versioned: bool = False
     derived: bool = False
     weight: int = 0
+    shallow: bool = False
     code: int = 0
     pack: Callable[[Any], bytes | None] | None = None
     unpack: Callable[[bytes], Any] | None = None

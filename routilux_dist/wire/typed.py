@@ -93,6 +93,7 @@ def loads(
     body = view[3:]
     room = weighing.Room(body, limits.nodes, limits.room)
     reader = Reader(buffers, registry, allow_pickle, limits, room.spend)
+    reader.few = len(body) <= min(limits.depth, limits.nodes)
     try:
         value = msgpack.unpackb(
             body,
@@ -102,9 +103,11 @@ def loads(
             ext_hook=reader.leaf if head == _MARKED else _no_leaf,
             list_hook=reader.compound if head == _MARKED else None,
         )
-        # Few bytes cannot be nested deep; and what msgpack reads without asking, time stamps, has a byte 0xff.
-        if head == _MARKED or len(body) > min(limits.depth, limits.nodes) or 0xFF in bytes(body):
+        # What msgpack reads without asking, time stamps, has a byte 0xff.
+        if not reader.few or 0xFF in bytes(body):
             reader.look_over(value)
+        if reader.stray:  # a mark where a value should be, perhaps within an object
+            raise SerializationError("a mark where a value should be: no typed value")
     except SerializationError:
         raise
     except Exception as exc:  # whatever hostile bytes lead msgpack, the standard library or a user's decode to

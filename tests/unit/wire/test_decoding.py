@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any, NamedTuple
+
+import msgpack
 import pytest
 
 from routilux_dist.errors import SerializationError
+from routilux_dist.wire import kinds, typed
 from routilux_dist.wire.decoding import Reader
 from routilux_dist.wire.kinds import Mark
-from routilux_dist.wire.registry import Registry
+from routilux_dist.wire.registry import Registry, TypeEntry
 from routilux_dist.wire.scanning import LIMITS
 
 
@@ -41,3 +45,32 @@ def test_a_missing_buffer_is_named() -> None:
 def test_marks_do_not_reach_a_decode_function() -> None:
     with pytest.raises(SerializationError, match="mark where a value should be"):
         reader().compound([Mark(ord("R")), "name", 1, {"a": [Mark(ord("T"))]}])
+
+
+@pytest.mark.parametrize(
+    "stray", [[1, kinds.TUPLE], {"a": kinds.TUPLE}, [[kinds.TUPLE, kinds.SET]], [[kinds.SET, 1], kinds.TUPLE]]
+)
+def test_a_mark_where_a_value_should_be_is_refused_in_few_bytes_too(stray: Any) -> None:
+    with pytest.raises(SerializationError, match="a mark where a value should be"):
+        typed.loads(b"\xc1\x01\x01" + msgpack.packb(stray))
+
+
+def test_parts_of_a_shallow_entry_are_looked_at_with_the_whole() -> None:
+    entry = TypeEntry(Pair, "pair", 1, list, lambda parts: Pair(*parts), shallow=True)
+    short = msgpack.packb([kinds.REGISTERED, "pair", 1, [1, kinds.TUPLE]])
+    deep = msgpack.packb([kinds.REGISTERED, "pair", 1, [1, deeply(300)]])
+    for body, said in ((short, "a mark where a value"), (deep, "nested deeper")):
+        with pytest.raises(SerializationError, match=said):
+            typed.loads(b"\xc1\x01\x01" + body, registry=Registry([entry]))
+
+
+class Pair(NamedTuple):
+    left: Any
+    right: Any
+
+
+def deeply(levels: int) -> list[Any]:
+    value: list[Any] = []
+    for _ in range(levels):
+        value = [value]
+    return value

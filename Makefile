@@ -23,8 +23,9 @@ test: $(STAMP) ## run every test
 	@$(BIN)/python -m pytest
 
 SEEDS ?= 100000
-simulate: $(STAMP) ## the engine in SEEDS=100000 schedules of faults, then every small one
-	@$(BIN)/python -m tests.simulation $(SEEDS)
+FIRST ?= 0
+simulate: $(STAMP) ## the engine in SEEDS=100000 schedules of faults from seed FIRST=0 on, then every small one
+	@$(BIN)/python -m tests.simulation $(SEEDS) $(FIRST)
 	@$(BIN)/python -m tests.simulation.exhaustive 2 distributed
 	@$(BIN)/python -m tests.simulation.exhaustive 2 sequential
 

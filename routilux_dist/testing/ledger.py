@@ -7,8 +7,7 @@ shares no code with the machine, and never asks it where a message is.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
-from collections.abc import Set as AbstractSet
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,6 +33,38 @@ ENCODED = -1
 Mark = tuple[int, int]
 
 
+class Bag(dict[Mark, int]):
+    """Messages, counted one by one and together."""
+
+    __slots__ = ("total",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.total = 0
+
+    def add(self, marks: Sequence[Mark]) -> None:
+        """Put messages in."""
+        self.total += len(marks)
+        for mark in marks:
+            self[mark] = self.get(mark, 0) + 1
+
+    def take(self, marks: Sequence[Mark]) -> bool:
+        """Take messages out; return whether all of them were there."""
+        self.total -= len(marks)
+        there = True
+        for mark in marks:
+            count = self[mark] = self.get(mark, 0) - 1
+            there = there and count >= 0
+        return there
+
+    def blind(self) -> None:
+        """Tell messages apart no more."""
+        known = list(self.items())
+        self.clear()
+        for (port, _), count in known:
+            self[port, ENCODED] = self.get((port, ENCODED), 0) + count
+
+
 @dataclass(eq=False, slots=True)
 class Instance:
     """One job; a later one may have the same name.
@@ -57,8 +88,8 @@ class Instance:
     status: str = ""
     finishing: bool = False
     posted: list[tuple[int, Any]] = field(default_factory=list)
-    waiting: Counter[Mark] = field(default_factory=Counter)
-    flying: Counter[Mark] = field(default_factory=Counter)
+    waiting: Bag = field(default_factory=Bag)
+    flying: Bag = field(default_factory=Bag)
     asked: Counter[str] = field(default_factory=Counter)
     losses: int = 0
     outputs: list[Block] = field(default_factory=list)
@@ -72,14 +103,15 @@ class Instance:
 
     def enter(self, marks: list[Mark]) -> None:
         """Take in messages that come from outside, or once more."""
-        self.shared.update(mark for mark in marks if self.waiting[mark] or self.flying[mark])
+        self.shared.update(mark for mark in marks if self.waiting.get(mark) or self.flying.get(mark))
         self.forgive(marks)
-        self.waiting.update(marks)
+        self.waiting.add(marks)
 
     def forgive(self, marks: Iterable[Mark]) -> None:
         """Forget which workers died under these messages: they have come through, or come anew."""
-        for mark in marks:
-            self.blamed.pop(mark, None)
+        if self.blamed:
+            for mark in marks:
+                self.blamed.pop(mark, None)
 
 
 class Ledger:
@@ -99,6 +131,8 @@ class Ledger:
         #: Messages may be the same object in several places: those that are kept must not be collected, or a new one could have
         #: its identity.
         self._kept: list[Any] = []
+        #: What is kept, by identity: its messages.
+        self._known: dict[int, list[Mark]] = {}
         #: Blocks of slices that never ran, by number.
         self._innocent: dict[int, Block] = {}
         #: Whether messages are told apart no more: after a restart they are other objects.
@@ -173,12 +207,11 @@ class Ledger:
             if block.rows == 0 or self.carried.pop(id(block), None) is not None:
                 continue
             marks = self._marks(block)
-            one.waiting.subtract(marks)
-            if any(one.waiting[mark] < 0 for mark in marks):
+            if not one.waiting.take(marks):
                 raise Broken(
                     f"slice {work.id} holds messages of job {block.job!r} that do not wait: {_payloads(block)!r:.200}"
                 )
-            one.flying.update(marks)
+            one.flying.add(marks)
             if not self.lines.leave(one, block, marks):
                 raise Broken(
                     f"slice {work.id} holds messages of job {block.job!r} before their turn: {_payloads(block)!r:.200}"
@@ -190,19 +223,19 @@ class Ledger:
 
     def finished(self, work: Slice, receipt: Receipt) -> None:
         """The first news of a slice is its receipt: it is committed for the jobs that are alive."""
-        jobs = self._land(work, set(receipt.untouched), set(receipt.running))
+        jobs = self._land(work, receipt.untouched, receipt.running)
         for _, block in work.blocks:
             if block.job in jobs:
                 jobs[block.job].forgive(self._marks(block))
         for block in receipt.carried:
             if block.job in jobs:
-                jobs[block.job].flying.update(self._marks(block))
+                jobs[block.job].flying.add(self._marks(block))
                 self.carried[id(block)] = block
         left = []
         for block in receipt.blocks:
             if block.job in jobs:
                 marks, one = self._marks(block), jobs[block.job]
-                one.waiting.update(marks)
+                one.waiting.add(marks)
                 if self.lines.here(block, work.group, work.partition):
                     left.append((one, block, marks))
                 else:
@@ -211,7 +244,7 @@ class Ledger:
             self.lines.head(one, block, marks)
         for _, block in receipt.retries:
             if block.job in jobs:
-                jobs[block.job].waiting.update(self._marks(block))
+                jobs[block.job].waiting.add(self._marks(block))
 
     def lost(self, work: Slice, machine: Machine, letters: dict[str, int], innocent: bool) -> None:
         """The first news of a slice is that it is lost: its messages wait again, except those that became dead letters.
@@ -231,9 +264,9 @@ class Ledger:
             one.losses += not innocent
             job = machine.find(name)
             for letter in job.letters[letters.get(name, 0) :] if job is not None else ():
-                one.waiting.subtract(self._marks(letter.block))
+                one.waiting.take(self._marks(letter.block))
 
-    def _land(self, work: Slice, back: set[int], on: AbstractSet[int] = frozenset()) -> dict[str, Instance]:
+    def _land(self, work: Slice, back: Collection[int], on: Collection[int] = ()) -> dict[str, Instance]:
         """Take a slice out of the air, but for blocks that its host goes on with; some go back to where they were."""
         jobs = {name: one for name, one in self.jobs.pop(work.id).items() if self.alive.get(name) is one}
         for number, block in reversed([*((number, self.running.pop(number)) for number in work.running), *work.blocks]):
@@ -244,9 +277,9 @@ class Ledger:
                 self.running[number] = block
                 continue
             marks = self._marks(block)
-            one.flying.subtract(marks)
+            one.flying.take(marks)
             if number in back:
-                one.waiting.update(marks)
+                one.waiting.add(marks)
                 self.lines.head(one, block, marks)
         return jobs
 
@@ -280,7 +313,7 @@ class Ledger:
         one.open_items.update(added)
         for letter in news.letters:
             if letter.failure.kind == "lost":  # no receipt told of it
-                one.waiting.subtract(self._marks(letter.block))
+                one.waiting.take(self._marks(letter.block))
                 one.open_items.subtract(_items(letter.block))
 
     def reported(self, report: Report) -> None:
@@ -292,10 +325,10 @@ class Ledger:
         one.status, one.failure, one.data, one.summary = report.status, report.failure, report.data, report.summary
         one.outputs.extend(report.outputs)
         one.letters.extend(report.letters)
-        left = +one.waiting + +one.flying
         if report.status == "completed":
+            left = sum(count for bag in (one.waiting, one.flying) for count in bag.values() if count > 0)
             if left:
-                raise Broken(f"job {one.name!r} completed, and {left.total()} of its messages are somewhere")
+                raise Broken(f"job {one.name!r} completed, and {left} of its messages are somewhere")
             if not one.closed or one.paused:
                 raise Broken(f"job {one.name!r} completed, and it was {'paused' if one.paused else 'not closed'}")
             if one.stream and any(one.open_items.values()):
@@ -310,8 +343,8 @@ class Ledger:
             if job is None:
                 raise Broken(f"job {name!r} has vanished")
             one.finishing = job.stage > 0
-            waiting, flying = one.waiting.total(), one.flying.total()
-            if (job.pending, job.flying) != (waiting, flying):
+            waiting, flying = one.waiting.total, one.flying.total
+            if job.pending != waiting or job.flying != flying:
                 raise Broken(
                     f"job {name!r}: {waiting} messages wait and {flying} are with workers; the machine counts {job.pending} and "
                     f"{job.flying}"
@@ -323,11 +356,8 @@ class Ledger:
         self._innocent.clear()
         self.lines.blind(lambda mark: (mark[0], ENCODED))
         for one in self.alive.values():
-            for counter in (one.waiting, one.flying):
-                known = list(counter.items())
-                counter.clear()
-                for (port, _), count in known:
-                    counter[port, ENCODED] += count
+            one.waiting.blind()
+            one.flying.blind()
 
     # ---- messages ------------------------------------------------------------------------------------------------
 
@@ -336,8 +366,18 @@ class Ledger:
             return []
         if self._blind or not isinstance(block.body, Rows):
             return [(block.port, ENCODED)] * block.rows  # encoded: they have no identity, and are only counted
-        self._kept.append(block.body)
-        return [(block.port, id(payload)) for payload in codec.rows_of(block).payloads]
+        body = block.body
+        known = self._known.get(id(body))
+        if known is None:
+            self._kept.append(body)
+            known = self._known[id(body)] = [(block.port, id(payload)) for payload in body.payloads]
+        elif known and known[0][0] != block.port:
+            return [(block.port, mark[1]) for mark in _part(block, known)]
+        return known if block.part is None else _part(block, known)
+
+
+def _part(block: Block, marks: list[Mark]) -> list[Mark]:
+    return marks if block.part is None else marks[block.part[0] : block.part[0] + block.rows]
 
 
 def _payloads(block: Block) -> list[Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from routilux_dist.compiler.compile import prepare
@@ -12,7 +12,8 @@ from routilux_dist.flow.guards import Guard
 from routilux_dist.flow.handling import ErrorHandler
 from routilux_dist.flow.model import FlowModel
 from routilux_dist.flow.routine import Routine
-from routilux_dist.plan.plan import GroupKind, Plan
+from routilux_dist.plan.plan import GroupKind, Plan, PortPlan
+from routilux_dist.testing.spares import Spares
 from routilux_dist.wire import codec
 from routilux_dist.wire.slices import Receipt, Slice
 from routilux_workers.entry import refuse
@@ -52,6 +53,12 @@ class HostClock:
         #: The look that is the last one, or 0.
         self.fatal = 0
 
+    def take_over(self, other: HostClock) -> None:
+        """Go on as another clock."""
+        self.now, self.pace, self.spent, self.looks, self.fatal = (
+            other.now, other.pace, other.spent, other.looks, other.fatal
+        )  # fmt: skip
+
     def __call__(self) -> float:
         self.looks += 1
         if self.fatal and self.looks >= self.fatal:
@@ -62,16 +69,27 @@ class HostClock:
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A flow, compiled once for many schedules."""
+    """A flow, compiled once for many schedules.
+
+    Attributes:
+        spares: Hosts of earlier schedules that are used again, where routines keep nothing on themselves; else None.
+    """
 
     plan: Plan
     recipes: Mapping[str, tuple[Any, ...]]
     handler: ErrorHandler | None
     guards: tuple[Guard, ...] = ()
+    spares: Spares | None = None
+    _keys: dict[str, Any] = field(default_factory=dict)
+    _ports: dict[str, PortPlan] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, flow: FlowModel) -> Program:
+    def of(cls, flow: FlowModel, *, reuse: bool = False) -> Program:
         """Compile a flow.
+
+        Args:
+            flow: The flow.
+            reuse: Whether hosts may serve one schedule after another: only if routines keep nothing on themselves.
 
         Raises:
             ConfigurationError: The flow is not valid.
@@ -82,7 +100,21 @@ class Program:
             {name: routine.__reduce__() for name, routine in flow.routines.items()},
             flow.error_handler,
             flow.guards,
+            Spares() if reuse else None,
+            _ports={port.path: port for port in plan.ports},
         )
+
+    def port(self, path: str) -> PortPlan:
+        """Return the port of this name."""
+        return self._ports[path]
+
+    def key(self, routine: str) -> Any:
+        """Return what tells the key of a routine's messages."""
+        if routine not in self._keys:
+            state = _cook(self.recipes[routine])._declared.state
+            assert state is not None
+            self._keys[routine] = state.key
+        return self._keys[routine]
 
     def partitions(self, homes: int) -> dict[int, int]:
         """Return the number of homes by group."""
@@ -137,8 +169,7 @@ class Process:
             work: The slice.
             fatal: At which look at its clock the process dies; 0 for never.
         """
-        clock = self.clock
-        clock.looks, clock.fatal = 0, fatal
+        self.clock.looks, self.clock.fatal = 0, fatal
         self.crashed = False
         _running.append(self)
         if self.packed:
@@ -152,6 +183,7 @@ class Process:
             receipt = refuse(work, exc)
         finally:
             _running.pop()
+        clock = self.clock  # that of a host that was taken over
         if self.crashed or (fatal and clock.looks >= fatal):  # it died where whatever user code raises is caught
             self.die()
             return None
@@ -164,20 +196,37 @@ class Process:
             host.close()
             host = None
         if host is None:
-            group, partition = self.place
-            host = self._host = Host(
-                self.program.plan,
-                self.program.routines(),
-                group,
-                flow_handler=self.program.handler,
-                guards=self.program.guards,
-                partition=partition,
-                partitions=self.partitions,
-                packed=self.packed,
-                is_cancelled=self.is_cancelled,
-                clock=self.clock,
-            )
+            host = self._host = self._spare() or self._new_host()
         return host
+
+    def _spare(self) -> Host | None:
+        spares = self.program.spares
+        host = None if spares is None else spares.take(self._likeness)
+        if host is not None:
+            host.activity.is_cancelled = self.is_cancelled
+            assert isinstance(host.clock, HostClock)
+            host.clock.take_over(self.clock)
+            self.clock = host.clock
+        return host
+
+    @property
+    def _likeness(self) -> tuple[Any, ...]:
+        return self.place, self.packed, tuple(self.partitions.values())
+
+    def _new_host(self) -> Host:
+        group, partition = self.place
+        return Host(
+            self.program.plan,
+            self.program.routines(),
+            group,
+            flow_handler=self.program.handler,
+            guards=self.program.guards,
+            partition=partition,
+            partitions=self.partitions,
+            packed=self.packed,
+            is_cancelled=self.is_cancelled,
+            clock=self.clock,
+        )
 
     def die(self) -> None:
         """Lose all that is here. Nothing of the user's runs any more; what was awaited is dropped."""
@@ -193,5 +242,8 @@ class Process:
 
     def close(self) -> None:
         """End the process in good order."""
-        if self._host is not None and self.alive:
+        if self._host is None or not self.alive:
+            return
+        spares = self.program.spares
+        if spares is None or not spares.give(self._likeness, self._host):
             self._host.close()

@@ -18,6 +18,8 @@ from routilux_dist.testing.world import World
 
 #: Seeds that are tried in search of a simpler schedule than the one that was found.
 FURTHER_SEEDS = 300
+#: Worlds that are left behind before the collector of cycles looks at them.
+WORLDS = 1000
 
 
 class Scenario(Protocol):
@@ -80,6 +82,14 @@ class SimulationReport:
     statuses: Counter[str] = field(default_factory=Counter)
     breach: Breach | None = None
 
+    def add(self, other: SimulationReport) -> None:
+        """Add what another search found."""
+        self.schedules += other.schedules
+        self.events += other.events
+        self.faults += other.faults
+        self.statuses += other.statuses
+        self.breach = self.breach or other.breach
+
     def __str__(self) -> str:
         if self.breach is not None:
             return f"after {self.schedules} schedules: {self.breach}"
@@ -122,7 +132,7 @@ def search(scenario: Scenario, seeds: Iterable[int], *, small: bool = True) -> S
                     _small(scenario, seed, world, error) if small else breach(scenario, seed, tape.entries, error)
                 )
                 break
-            if report.schedules % 500 == 0:
+            if report.schedules % WORLDS == 0:
                 gc.collect()
     return report
 

@@ -8,10 +8,11 @@ lost; timers ring in any order; processes die with what they hold; clients ask f
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from routilux_dist.coordinator import invariants
 from routilux_dist.coordinator.commands import Abort, Command, Deliver, Dispatch, Refuse, Report, SetTimer
 from routilux_dist.coordinator.events import (
     ControlAsked,
@@ -24,10 +25,11 @@ from routilux_dist.coordinator.events import (
     TimerKey,
 )
 from routilux_dist.coordinator.machine import Machine
+from routilux_dist.errors import InternalError
 from routilux_dist.flow.state import key_of, partition_of
 from routilux_dist.plan.plan import GroupKind, PortPlan
 from routilux_dist.plan.tuning import Tuning
-from routilux_dist.testing import dangers
+from routilux_dist.testing import dangers, glance
 from routilux_dist.testing.faults import Faults
 from routilux_dist.testing.ledger import Broken, Ledger
 from routilux_dist.testing.processes import HostClock, Process, Program
@@ -45,6 +47,8 @@ Successor = Callable[[Machine], Machine]
 LIMITS = ("timeout", "stall", "abort")
 #: Events that a job may take to its end once nothing fails any more.
 PATIENCE = 1000
+#: The machine's invariants are looked at in one pass after every event, and rule by rule after each of so many, and at the end.
+RULE_BY_RULE = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,8 +73,8 @@ class Knobs:
     packed: bool = False
 
     @classmethod
-    def drawn(cls, tape: Tape) -> Knobs:
-        """Draw a world."""
+    def drawn(cls, tape: Tape, packed: int = 4) -> Knobs:
+        """Draw a world; so many in a hundred encode what travels, which takes its time."""
         return cls(
             workers=(2, 1, 3)[tape.choose(3)],
             homes=(2, 1, 3)[tape.choose(3)],
@@ -78,7 +82,7 @@ class Knobs:
             pace=(0.0, 0.03, 0.2, 0.001)[tape.choose(4)],
             block_rows=(8192, 1, 2)[tape.choose(3)],
             door=(4096, 2)[tape.choose(2)],
-            packed=tape.chance(4),
+            packed=tape.chance(packed),
         )
 
 
@@ -175,7 +179,6 @@ class World:
             workers=self.knobs.workers,
             partitions=self.partitions,
             lookahead=self.knobs.lookahead,
-            validate=True,
         )
 
     # ---- a whole schedule ----------------------------------------------------------------------------------------
@@ -209,11 +212,11 @@ class World:
         """Let everything come to its end: nothing fails any more, every client says all it has to say."""
         until = self.events + PATIENCE
         while True:
-            calm = self.calm()
-            if not calm and not self._let_go():
+            calm = next(self._calm(), None)
+            if calm is not None:
+                self.do(calm)
+            elif not self._let_go():
                 break
-            if calm:
-                self.do(calm[0])
             if self.events > until:
                 raise Broken(
                     f"{PATIENCE} events after the last fault these jobs still go on: {', '.join(self.ledger.alive)}"
@@ -221,6 +224,7 @@ class World:
         if self.ledger.alive:
             stuck = {name: (str(job.status), job.blocks, job.stage) for name, job in self.machine.jobs.items()}
             raise Broken(f"nothing happens any more, and these jobs have not ended: {stuck}")
+        invariants.check(self.machine)
         if not self.machine.door_open:
             raise Broken("no job is left, and producers still have to wait")
 
@@ -236,27 +240,31 @@ class World:
 
     def calm(self) -> list[Action]:
         """Return what may happen without anything going wrong, the most urgent first."""
-        actions: list[Action] = []
+        return list(self._calm())
+
+    def _calm(self) -> Iterator[Action]:
+        some = False
         for number, client in enumerate(self.clients):
             if client.steps and (client.steps[0][0] != "release" or client.job not in self.ledger.alive):
-                actions.append(("client", number))
+                some = True
+                yield ("client", number)
         for process in self.processes.values():
             if process.queue:
-                if process.shared:
-                    actions.extend(("run", number) for number in process.queue)
-                else:
-                    actions.append(("run", process.queue[0]))
-        actions.extend(("mail", number) for number in range(len(self.mail)))
+                some = True
+                for slice_id in process.queue if process.shared else (process.queue[0],):
+                    yield ("run", slice_id)
+        for number in range(len(self.mail)):
+            some = True
+            yield ("mail", number)
         if len(self.timers) > 1:
             self.timers.sort(key=lambda timer: timer[0])
-        patient = actions and not self.hasty
-        actions.extend(
-            ("timer", number)
-            for number, (at, key) in enumerate(self.timers)
-            if not patient or at <= self.now or key[0] not in LIMITS
-        )
-        actions.extend(("stop", one.slice.id) for one in self.sent.values() if one.unwanted and not one.doomed)
-        return actions
+        patient = some and not self.hasty
+        for number, (at, key) in enumerate(self.timers):
+            if not patient or at <= self.now or key[0] not in LIMITS:
+                yield ("timer", number)
+        for one in self.sent.values():
+            if one.unwanted and not one.doomed:
+                yield ("stop", one.slice.id)
 
     def do(self, action: Action) -> None:
         """Make something happen."""
@@ -287,7 +295,7 @@ class World:
             self.feed(ControlAsked(client.job, step[0]))
             return
         _, path, payloads, last = step
-        port = next(p for p in self.program.plan.ports if p.path == path)
+        port = self.program.port(path)
         client.last_post = Posted(
             job=client.job,
             blocks=tuple(self._blocks(client, port, payloads)),
@@ -322,10 +330,7 @@ class World:
             return 0
         if not routine.keyed:
             return partition_of(job if routine.scope == "job" else "", count)
-        construct, arguments, state = self.program.recipes[routine.id]
-        made = construct(*arguments)
-        made.__setstate__(state)
-        return partition_of(key_of(made._declared.state.key, payload), count)
+        return partition_of(key_of(self.program.key(routine.id), payload), count)
 
     # ---- slices --------------------------------------------------------------------------------------------------
 
@@ -340,9 +345,7 @@ class World:
     def new_process(self, place: tuple[int, int]) -> Process:
         """Start a process."""
         clock = HostClock(lambda: self.now, self.knobs.pace)
-        return Process(
-            self.program, place, self.partitions, clock, self.knobs.packed, lambda job: job in self.cancelled
-        )
+        return Process(self.program, place, self.partitions, clock, self.knobs.packed, self.cancelled.__contains__)
 
     def run_slice(self, sent: Sent, fatal: int = 0) -> None:
         """Have a slice run in its process; its receipt is on its way then."""
@@ -414,6 +417,13 @@ class World:
         elif isinstance(event, RetryAsked) and event.job in machine.jobs and not machine.jobs[event.job].stage:
             again = [letter for letter in machine.jobs[event.job].letters if letter.block.rows]
         commands = machine.handle(event, now=self.now)
+        if self.events % RULE_BY_RULE == 0:
+            invariants.check(machine)
+        elif not glance.holds(machine):
+            invariants.check(machine)
+            raise InternalError(
+                "a rule of the machine is broken, and `invariants` does not say which: see `testing.glance`"
+            )
         if isinstance(event, Posted):
             ledger.posted(event, machine, any(isinstance(command, Refuse) for command in commands))
         elif isinstance(event, ControlAsked):

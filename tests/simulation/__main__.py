@@ -1,4 +1,7 @@
-"""A long search on several cores: ``python -m tests.simulation [seeds] [first seed] [processes]``."""
+"""A long search on several cores: ``python -m tests.simulation [seeds] [first seed] [processes]``.
+
+What was searched is a range of seeds, so a search goes on where another one ended: its last line says with which seed.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +15,19 @@ from routilux_dist.testing.search import SimulationReport, search
 from tests.simulation.scenarios import everything
 
 CHUNK = 500
+#: Schedules per line of progress.
+LINE = 1_000_000
 
 
 def run(seeds: range) -> SimulationReport:
     """Search some seeds."""
-    return search(everything(), seeds)
+    global _scenario
+    if _scenario is None:
+        _scenario = everything()
+    return search(_scenario, seeds)
+
+
+_scenario = None
 
 
 def chunks(seeds: int, first: int) -> Iterator[range]:
@@ -25,21 +36,33 @@ def chunks(seeds: int, first: int) -> Iterator[range]:
         yield range(start, min(start + CHUNK, first + seeds))
 
 
+def reports(seeds: int, first: int, processes: int) -> Iterator[SimulationReport]:
+    """Search in this process, or in several; in the order of seeds, so that all before the last one was searched."""
+    if processes == 1:
+        yield from map(run, chunks(seeds, first))
+        return
+    with multiprocessing.get_context("fork").Pool(processes) as pool:
+        yield from pool.imap(run, chunks(seeds, first))
+
+
 def main(seeds: int = 100_000, first: int = 0, processes: int = os.cpu_count() or 1) -> int:
     """Search; return the exit code."""
     total, started = SimulationReport(), time.perf_counter()
-    with multiprocessing.get_context("fork").Pool(processes) as pool:
-        for report in pool.imap_unordered(run, chunks(seeds, first)):
-            total.schedules += report.schedules
-            total.events += report.events
-            total.faults += report.faults
-            total.statuses += report.statuses
-            if report.breach is not None:
-                total.breach = report.breach
-                pool.terminate()
-                break
-    sys.stdout.write(f"{total}\n{time.perf_counter() - started:.0f} s\n")
+    for report in reports(seeds, first, processes):
+        total.add(report)
+        if report.breach is not None:
+            break
+        if total.schedules % LINE == 0:
+            say(total, first, started)
+    say(total, first, started)
     return int(total.breach is not None)
+
+
+def say(total: SimulationReport, first: int, started: float) -> None:
+    """Tell how far it is."""
+    seconds = time.perf_counter() - started
+    sys.stdout.write(f"{total}\n{seconds:.0f} s; seeds {first} to {first + total.schedules - 1} are done\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -139,18 +139,26 @@ class Last(rd.Routine):
         self.emit("output", self.state["told"])
 
 
-def ledger_flow(mode: str, keys: int, **limits: object) -> rd.Flow:
-    """Work, and a chain, a book and batches that all get what comes of it."""
+#: All that gets what comes of the work in a flow of full size.
+PARTS = ("chain", "book", "batch", "every")
+
+
+def ledger_flow(mode: str, keys: int, parts: tuple[str, ...] = PARTS, **limits: object) -> rd.Flow:
+    """Work, and some of a chain, a book and batches that get what comes of it; the full flow also tells how chains end."""
     flow = rd.Flow("books", execution_mode=mode, **limits)
     flow.add_routine(Work(), "work")
-    flow.add_routine(Chain(keys), "chain")
-    flow.add_routine(Book(), "book")
-    flow.add_routine(Batches(rd.batch(2, timeout=2.0)), "batch")
-    flow.add_routine(Batches(rd.every(1.5)), "every")
-    flow.add_routine(Last(), "last")
-    for target in ("chain", "book", "batch", "every"):
-        flow.connect("work.output", f"{target}.input")
-    flow.connect("chain.end", "last.input")
+    made = {
+        "chain": lambda: Chain(keys),
+        "book": Book,
+        "batch": lambda: Batches(rd.batch(2, timeout=2.0)),
+        "every": lambda: Batches(rd.every(1.5)),
+    }
+    for part in parts:
+        flow.add_routine(made[part](), part)
+        flow.connect("work.output", f"{part}.input")
+    if parts == PARTS:
+        flow.add_routine(Last(), "last")
+        flow.connect("chain.end", "last.input")
     return flow
 
 

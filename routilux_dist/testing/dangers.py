@@ -202,10 +202,24 @@ def _resize(world: World, count: int) -> None:
 
 
 def _mortal(world: World) -> Iterator[tuple[Any, ...]]:
-    return iter([()] if world.successor is not None else [])
+    if world.log is not None:
+        yield from (
+            (number,) for number in range(-1, len(world.mail)) if number < 0 or not world.mail[number].sent.told
+        )
+    elif world.successor is not None:
+        yield (-1,)
 
 
-def _restart(world: World) -> None:
+def _restart(world: World, number: int) -> None:
+    """The coordinator dies, at once or when it has written down some news and done nothing about it."""
+    if number >= 0:
+        mail = world.mail.pop(number)
+        mail.sent.told = True
+        del world.sent[mail.sent.slice.id]
+        world.feed(mail.event, mail.sent, dying=True)
+    if world.log is not None:
+        world.go_on()
+        return
     assert world.successor is not None
     world.machine = world.successor(world.machine)
     world.ledger.blind()

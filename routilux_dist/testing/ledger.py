@@ -350,6 +350,16 @@ class Ledger:
                     f"{job.flying}"
                 )
 
+    def restarted(self, out: Sequence[Slice]) -> None:
+        """Another coordinator goes on with what was stored: these slices are void, their messages wait again."""
+        for work in reversed(out):
+            if work.id in self.jobs:
+                self._land(work, {*work.running, *(number for number, _ in work.blocks)})
+        self.jobs.clear()
+        self.running.clear()
+        self.carried.clear()
+        self.blind()
+
     def blind(self) -> None:
         """Go on with counting: the messages were stored and read again, so none of them is the object it was."""
         self._blind = True

@@ -141,9 +141,12 @@ class Process:
         partitions: Number of homes, by group index.
         clock: Its clock.
         packed: Whether slices and receipts are encoded on the way, as between processes.
+        is_cancelled: Tells whether a job was cancelled.
+        keeps: Whether receipts carry the state that slices change.
+        codec: How bodies are encoded.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is a fact of the process
         self,
         program: Program,
         place: tuple[int, int],
@@ -151,7 +154,10 @@ class Process:
         clock: HostClock,
         packed: bool,
         is_cancelled: Callable[[str], bool],
+        keeps: bool = False,
+        codec: codec.Codec = codec.PICKLE,
     ) -> None:
+        self.keeps, self.codec = keeps, codec
         self.program, self.place, self.partitions = program, place, partitions
         self.clock, self.packed, self.is_cancelled = clock, packed, is_cancelled
         self.alive = True
@@ -211,7 +217,7 @@ class Process:
 
     @property
     def _likeness(self) -> tuple[Any, ...]:
-        return self.place, self.packed, tuple(self.partitions.values())
+        return self.place, self.packed, self.keeps, tuple(self.partitions.values())
 
     def _new_host(self) -> Host:
         group, partition = self.place
@@ -226,6 +232,8 @@ class Process:
             packed=self.packed,
             is_cancelled=self.is_cancelled,
             clock=self.clock,
+            keeps=self.keeps,
+            codec=self.codec,
         )
 
     def die(self) -> None:

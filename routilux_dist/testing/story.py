@@ -10,6 +10,7 @@ from routilux_dist.coordinator.events import (
     CapacityChanged,
     ControlAsked,
     Posted,
+    Restarted,
     RetryAsked,
     SliceFinished,
     SliceLost,
@@ -55,6 +56,8 @@ def _event(plan: Plan, event: Any) -> str:
         return f"job {event.job}: {event.action}"
     if isinstance(event, RetryAsked):
         return f"job {event.job}: dead letters again"
+    if isinstance(event, Restarted):
+        return "another coordinator goes on"
     assert isinstance(event, CapacityChanged)
     return f"now {event.workers} workers"
 

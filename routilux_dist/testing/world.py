@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from routilux_dist.coordinator import invariants
 from routilux_dist.coordinator.commands import Abort, Command, Deliver, Dispatch, Refuse, Report, SetTimer
@@ -18,6 +18,7 @@ from routilux_dist.coordinator.events import (
     ControlAsked,
     Event,
     Posted,
+    Restarted,
     RetryAsked,
     SliceFinished,
     SliceLost,
@@ -42,6 +43,19 @@ from routilux_dist.wire.slices import Slice
 Action = tuple[Any, ...]
 #: Makes the machine that goes on where another one died.
 Successor = Callable[[Machine], Machine]
+
+
+class Log(Protocol):
+    """What a world's coordinator writes down, and what another one reads."""
+
+    def fed(self, world: World, event: Event) -> None:
+        """Something happened; the machine is told once this returns."""
+        ...
+
+    def go_on(self, world: World) -> tuple[Machine, list[tuple[float, TimerKey]]]:
+        """The coordinator has died: return the machine that goes on, and its timers."""
+        ...
+
 
 #: Timers of limits. When they ring whenever they like, few jobs live to see their end.
 LIMITS = ("timeout", "stall", "abort")
@@ -140,6 +154,8 @@ class World:
         faults: What may go wrong.
         tape: All choices.
         successor: Makes the machine that goes on when the coordinator dies; None where coordinators do not die.
+        keeps: Whether state comes with receipts and is kept by the machine, as for saved jobs.
+        log: Where the machine's events are saved: then coordinators die, and others go on with what was saved.
     """
 
     program: Program
@@ -148,6 +164,8 @@ class World:
     faults: Faults
     tape: Tape
     successor: Successor | None = None
+    keeps: bool = False
+    log: Log | None = None
     now: float = 0.0
     ledger: Ledger = field(init=False)
     processes: dict[tuple[int, int], Process] = field(default_factory=dict)
@@ -179,6 +197,7 @@ class World:
             workers=self.knobs.workers,
             partitions=self.partitions,
             lookahead=self.knobs.lookahead,
+            keeps=self.keeps,
         )
 
     # ---- a whole schedule ----------------------------------------------------------------------------------------
@@ -318,7 +337,7 @@ class World:
                 continue
             part = list(payloads[start:end])
             items = client.sent + start if client.stream else None
-            body: Body = codec.pack(part, items) if self.knobs.packed else Rows(part, items)
+            body: Body = self.codec.pack(part, items) if self.packed else Rows(part, items)
             blocks.append(Block(client.job, port.index, homes[start], end - start, 0, 1, 0, True, "", body))
             start = end
         return blocks
@@ -331,6 +350,16 @@ class World:
         if not routine.keyed:
             return partition_of(job if routine.scope == "job" else "", count)
         return partition_of(key_of(self.program.key(routine.id), payload), count)
+
+    @property
+    def packed(self) -> bool:
+        """Whether what travels is encoded: what is saved always is."""
+        return self.knobs.packed or self.keeps
+
+    @property
+    def codec(self) -> codec.Codec:
+        """How."""
+        return codec.typed() if self.keeps else codec.PICKLE
 
     # ---- slices --------------------------------------------------------------------------------------------------
 
@@ -345,7 +374,8 @@ class World:
     def new_process(self, place: tuple[int, int]) -> Process:
         """Start a process."""
         clock = HostClock(lambda: self.now, self.knobs.pace)
-        return Process(self.program, place, self.partitions, clock, self.knobs.packed, self.cancelled.__contains__)
+        how = (self.packed, self.cancelled.__contains__, self.keeps, self.codec)
+        return Process(self.program, place, self.partitions, clock, *how)
 
     def run_slice(self, sent: Sent, fatal: int = 0) -> None:
         """Have a slice run in its process; its receipt is on its way then."""
@@ -405,10 +435,18 @@ class World:
 
     # ---- the machine ---------------------------------------------------------------------------------------------
 
-    def feed(self, event: Event, sent: Sent | None = None) -> None:
-        """Tell the machine something, check what it does, and do it."""
+    def feed(self, event: Event, sent: Sent | None = None, dying: bool = False) -> None:
+        """Tell the machine something, check what it does, and do it.
+
+        Args:
+            event: What happened.
+            sent: The slice, if this is the first news of one.
+            dying: Whether the coordinator dies before it sends anything to workers.
+        """
         self.events += 1
         self.trace.append((self.now, "event", event))
+        if self.log is not None:
+            self.log.fed(self, event)
         machine, ledger = self.machine, self.ledger
         letters = {}
         again: list[Any] = []
@@ -434,6 +472,9 @@ class World:
             ledger.finished(sent.slice, event.receipt)
         elif sent is not None and isinstance(event, SliceLost):
             ledger.lost(sent.slice, machine, letters, event.innocent or sent.aborted)
+        if dying:
+            self.obey([command for command in commands if isinstance(command, (Report, Deliver))])
+            return
         self.obey(commands)
         ledger.check(machine)
 
@@ -470,6 +511,21 @@ class World:
             process.queue.append(work.id)
         else:
             self.lose(sent, "the process is dead")
+
+    def go_on(self) -> None:
+        """Another coordinator goes on with what the log says: it has processes of its own, and no slice is out any more."""
+        assert self.log is not None
+        self.machine, self.timers = self.log.go_on(self)
+        self.ledger.restarted([one.slice for one in self.sent.values()])
+        for one in self.sent.values():
+            one.told = True
+        self.old_mail.extend(self.mail)
+        self.sent.clear()
+        self.mail.clear()
+        for process in self.processes.values():
+            process.die()
+        self.processes.clear()
+        self.feed(Restarted(self.machine.workers))
 
     def close(self) -> None:
         """End all processes."""

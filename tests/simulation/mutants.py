@@ -14,16 +14,20 @@ from typing import Any
 
 import pytest
 
+from routilux_dist.checkpoint import journal, recovery
 from routilux_dist.coordinator import commit, control, dispatch, ending, lanes, losses, machine, posting
+from routilux_dist.driver import durable
 from routilux_dist.testing.faults import Faults
 from routilux_dist.testing.search import Scenario
-from routilux_workers import activity, blame, host, outbox, stateful, trees
+from routilux_workers import activity, blame, host, keeping, outbox, stateful, trees
+from tests.simulation.journaled import Saved
 from tests.simulation.scenarios import Books, Crowd, Names, everything
 
 MODULES: dict[str, Any] = {
     module.__name__.rpartition(".")[2]: module
     for module in (
-        commit, control, dispatch, ending, lanes, losses, machine, posting, activity, blame, host, outbox, stateful, trees
+        commit, control, dispatch, ending, lanes, losses, machine, posting, activity, blame, host, outbox, stateful, trees,
+        journal, recovery, durable, keeping,
     )
 }  # fmt: skip
 
@@ -34,7 +38,7 @@ class Mutant:
 
     Attributes:
         name: What is wrong.
-        where: "module.function" or "module.Class.method" of the coordinator or the workers.
+        where: "module.function" or "module.Class.method" of the coordinator, the workers, the driver or the journal.
         old, new: The change.
         seed: A seed that found it when it was written.
         scenario: Where it is looked for; a bug that takes several accidents to show has one that brings them about often.
@@ -334,4 +338,107 @@ MUTANTS = (
         seed=54,
     ),
     Mutant("what there is no time for vanishes", "trees._drain", "host.spill(activity, *left)", "pass", seed=12),
+    # ---- what is saved -------------------------------------------------------------------------------------------
+    Mutant(
+        "a writer that was replaced is not told",
+        "journal.Journal._check_epoch",
+        "newest > self.epoch",
+        "False",
+        scenario=Saved,
+        seed=7,
+    ),
+    Mutant(
+        "what a replaced writer wrote counts",
+        "recovery._history",
+        "newest = max(",
+        "newest = min(",
+        scenario=Saved,
+        seed=23,
+    ),
+    Mutant(
+        "the last record is forgotten",
+        "recovery.recover",
+        "for record in path]",
+        "for record in path[:-1]]",
+        scenario=Saved,
+        seed=1,
+    ),
+    Mutant(
+        "a record is read twice",
+        "recovery.recover",
+        "for record in path]",
+        "for record in (*path, *path[-1:])]",
+        scenario=Saved,
+        seed=1,
+    ),
+    Mutant(
+        "what is synced is not written",
+        "journal.Journal.sync",
+        "self._write(self._pending)",
+        "pass",
+        scenario=Saved,
+        seed=1,
+    ),
+    Mutant(
+        "what is synced is written again", "journal.Journal.sync", "self._pending = []", "pass", scenario=Saved, seed=7
+    ),
+    Mutant(
+        "a writer goes on from the beginning",
+        "journal.Journal.open",
+        "journal._synced, journal._last = history.durable, history.end",
+        "pass",
+        scenario=Saved,
+        seed=31,
+    ),
+    Mutant(
+        "a snapshot is not written",
+        "journal.Journal.snapshot",
+        "self._store.replace(",
+        "(lambda *_: None)(",
+        scenario=Saved,
+        seed=1,
+    ),
+    Mutant(
+        "a snapshot is of the record before",
+        "journal.Journal.snapshot",
+        "Place(record,",
+        "Place(max(record - 1, 0),",
+        scenario=Saved,
+        seed=26,
+    ),
+    Mutant("timers that records set are forgotten", "durable.read", "timers += [", "_ = [", scenario=Saved, seed=15),
+    Mutant(
+        "timers of snapshots are forgotten",
+        "durable.as_snapshot",
+        "for at, key in timers]",
+        "for at, key in ()]",
+        scenario=lambda: Saved(faults=Faults(("restart",), 4)),
+        seed=15,
+    ),
+    Mutant("records are told at another time", "durable.read", "now=now", "now=machine.now", scenario=Saved, seed=31),
+    Mutant(
+        "what was out is lost with a coordinator",
+        "machine._restarted",
+        "commit.put_back(machine, jobs, flight.lane, number, block)",
+        "pass",
+        scenario=Saved,
+        seed=1,
+    ),
+    Mutant(
+        "homes are not told their state",
+        "machine._restarted",
+        "0, 0.0, lane.homed",
+        "0, 0.0, False",
+        scenario=Saved,
+        seed=31,
+    ),
+    Mutant(
+        "a home that was lost is not told its state",
+        "losses.lost",
+        "homed and machine.keeps  #",
+        "False  #",
+        scenario=lambda: Saved(faults=Faults(("home",), 2)),
+        seed=1,
+    ),
+    Mutant("what slices change is not kept", "host.Host.run", "self._keep()", "pass", scenario=Saved, seed=13),
 )

@@ -37,7 +37,7 @@ def finished(machine: Machine, event: SliceFinished) -> None:
     untouched = set(receipt.untouched)
     jobs = land(machine, flight, untouched, set(receipt.running))
     if machine.validate:
-        _check_conservation(machine, flight, receipt, jobs)
+        check_conservation(machine, flight, receipt, jobs)
     for number in reversed(receipt.untouched):
         put_back(machine, jobs, flight.lane, number, flight.blocks[number])
     _fold_data(jobs, receipt)
@@ -224,7 +224,7 @@ def _settle_job(machine: Machine, job: Job) -> None:
         ending.advance(machine, job)
 
 
-def _check_conservation(machine: Machine, flight: Flight, receipt: Receipt, jobs: dict[str, Job]) -> None:
+def check_conservation(machine: Machine, flight: Flight, receipt: Receipt, jobs: dict[str, Job]) -> None:
     """No message may appear or vanish in a slice."""
     for job_id in jobs:
         if job_id in receipt.stopped:

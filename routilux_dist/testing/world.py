@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from routilux_dist.coordinator import invariants
+from routilux_dist.coordinator import commit, invariants
 from routilux_dist.coordinator.commands import Abort, Command, Deliver, Dispatch, Refuse, Report, SetTimer
 from routilux_dist.coordinator.events import (
     ControlAsked,
@@ -37,7 +37,7 @@ from routilux_dist.testing.processes import HostClock, Process, Program
 from routilux_dist.testing.tape import Tape
 from routilux_dist.wire import codec
 from routilux_dist.wire.block import Block, Body, Rows
-from routilux_dist.wire.slices import Slice
+from routilux_dist.wire.slices import Receipt, Slice
 
 #: What may happen next: a verb, and what it is about.
 Action = tuple[Any, ...]
@@ -448,20 +448,11 @@ class World:
         if self.log is not None:
             self.log.fed(self, event)
         machine, ledger = self.machine, self.ledger
-        letters = {}
+        letters = {name: len(job.letters) for name, job in machine.jobs.items()} if isinstance(event, SliceLost) else {}
         again: list[Any] = []
-        if isinstance(event, SliceLost):
-            letters = {name: len(job.letters) for name, job in machine.jobs.items()}
-        elif isinstance(event, RetryAsked) and event.job in machine.jobs and not machine.jobs[event.job].stage:
+        if isinstance(event, RetryAsked) and event.job in machine.jobs and not machine.jobs[event.job].stage:
             again = [letter for letter in machine.jobs[event.job].letters if letter.block.rows]
-        commands = machine.handle(event, now=self.now)
-        if self.events % RULE_BY_RULE == 0:
-            invariants.check(machine)
-        elif not glance.holds(machine):
-            invariants.check(machine)
-            raise InternalError(
-                "a rule of the machine is broken, and `invariants` does not say which: see `testing.glance`"
-            )
+        commands = self._handled(event)
         if isinstance(event, Posted):
             ledger.posted(event, machine, any(isinstance(command, Refuse) for command in commands))
         elif isinstance(event, ControlAsked):
@@ -477,6 +468,28 @@ class World:
             return
         self.obey(commands)
         ledger.check(machine)
+
+    def _handled(self, event: Event) -> Sequence[Command]:
+        """Have the machine handle an event; hold it to its rules."""
+        machine = self.machine
+        if isinstance(event, SliceFinished):
+            self._weigh(event.receipt)
+        commands = machine.handle(event, now=self.now)
+        if self.events % RULE_BY_RULE == 0:
+            invariants.check(machine)
+        elif not glance.holds(machine):
+            invariants.check(machine)
+            raise InternalError(
+                "a rule of the machine is broken, and `invariants` does not say which: see `testing.glance`"
+            )
+        return commands
+
+    def _weigh(self, receipt: Receipt) -> None:
+        """No message may appear or vanish in a slice."""
+        flight = self.machine.flights.get(receipt.slice_id)
+        if flight is not None and flight.attempt == receipt.attempt:
+            jobs = {block.job: job for block in flight.blocks.values() if (job := flight.jobs[block.job]).alive}
+            commit.check_conservation(self.machine, flight, receipt, jobs)
 
     def obey(self, commands: Sequence[Command]) -> None:
         """Carry out what the machine orders."""

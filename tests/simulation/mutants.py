@@ -15,19 +15,20 @@ from typing import Any
 import pytest
 
 from routilux_dist.checkpoint import journal, recovery
-from routilux_dist.coordinator import commit, control, dispatch, ending, lanes, losses, machine, posting
+from routilux_dist.coordinator import commit, control, dispatch, ending, lanes, losses, machine, posting, rates
 from routilux_dist.driver import durable
 from routilux_dist.testing.faults import Faults
 from routilux_dist.testing.search import Scenario
-from routilux_workers import activity, blame, host, keeping, outbox, stateful, trees
+from routilux_workers import activity, blame, errands, host, keeping, outbox, stateful, trees
+from tests.simulation.further import Async, Paced, Together
 from tests.simulation.journaled import Saved
 from tests.simulation.scenarios import Books, Crowd, Names, everything
 
 MODULES: dict[str, Any] = {
     module.__name__.rpartition(".")[2]: module
     for module in (
-        commit, control, dispatch, ending, lanes, losses, machine, posting, activity, blame, host, outbox, stateful, trees,
-        journal, recovery, durable, keeping,
+        commit, control, dispatch, ending, lanes, losses, machine, posting, rates, activity, blame, host, outbox, stateful, trees,
+        journal, recovery, durable, keeping, errands,
     )
 }  # fmt: skip
 
@@ -338,6 +339,36 @@ MUTANTS = (
         seed=54,
     ),
     Mutant("what there is no time for vanishes", "trees._drain", "host.spill(activity, *left)", "pass", seed=12),
+    # ---- paces, pools that wait, shared state --------------------------------------------------------------------
+    Mutant(
+        "what begins is not booked",
+        "rates.begin",
+        "lane.paced = paced + rows / lane.group.rate_limit",
+        "pass",
+        scenario=Paced,
+    ),
+    Mutant(
+        "the burst is a message too large", "rates.allowance", "max(1.0, rate * BURST_SECONDS)", "2.0", scenario=Paced
+    ),
+    Mutant("nobody looks at a pace again", "rates.allowance", "machine.order(", "str(", scenario=Paced),
+    Mutant(
+        "a bound on what runs at once is not kept",
+        "dispatch._has_room",
+        "if group.at_once:",
+        "if False:",
+        scenario=Paced,
+        seed=3,
+    ),
+    Mutant(
+        "the running flow's state is each job's",
+        "stateful.StatefulRoutine.cell",
+        'home = self.activity.job_id if self.per_job else ""',
+        "home = self.activity.job_id",
+        scenario=Together,
+    ),
+    Mutant(
+        "what a host carries is forgotten", "commit._carry_on", "carried.known[number] = block", "pass", scenario=Async
+    ),
     # ---- what is saved -------------------------------------------------------------------------------------------
     Mutant(
         "a writer that was replaced is not told",
@@ -356,21 +387,9 @@ MUTANTS = (
         seed=23,
     ),
     Mutant(
-        "the last record is forgotten",
-        "recovery.recover",
-        "for record in path]",
-        "for record in path[:-1]]",
-        scenario=Saved,
-        seed=1,
+        "the last record is forgotten", "recovery.Path.records", "last + 1)]", "last + 1)][:-1]", scenario=Saved, seed=1
     ),
-    Mutant(
-        "a record is read twice",
-        "recovery.recover",
-        "for record in path]",
-        "for record in (*path, *path[-1:])]",
-        scenario=Saved,
-        seed=1,
-    ),
+    Mutant("a record is read twice", "recovery.Path.records", "last + 1)]", "last + 1)] * 2", scenario=Saved, seed=1),
     Mutant(
         "what is synced is not written",
         "journal.Journal.sync",
@@ -406,7 +425,14 @@ MUTANTS = (
         scenario=Saved,
         seed=26,
     ),
-    Mutant("timers that records set are forgotten", "durable.read", "timers += [", "_ = [", scenario=Saved, seed=15),
+    Mutant(
+        "timers that records set are forgotten",
+        "durable.read",
+        "heapq.heappush(timers.setdefault(command.key, []), command.at)",
+        "pass",
+        scenario=Saved,
+        seed=15,
+    ),
     Mutant(
         "timers of snapshots are forgotten",
         "durable.as_snapshot",

@@ -1,0 +1,20 @@
+"""Async pools, shared state and paces."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from routilux_dist.testing.search import search
+from tests.simulation.further import Async, Paced, Together
+from tests.simulation.scenarios import Base
+
+SCHEDULES = 1000
+
+
+@pytest.mark.parametrize("scenario", [Async, Together, Paced])
+def test_no_schedule_breaks_a_promise(scenario: Callable[[], Base]) -> None:
+    report = search(scenario(), range(SCHEDULES))
+    assert report.breach is None, str(report)
+    assert report.faults.total() > SCHEDULES

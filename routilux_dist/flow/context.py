@@ -78,9 +78,10 @@ class JobContext:
 
     @property
     def idempotency_key(self) -> str:
-        """A text that is the same for every try of this activation and different for all others.
+        """A text that is the same when this activation is tried again after an error, and different for all others.
 
-        Hand it to outside systems that can refuse a second request with the same key.
+        Hand it to outside systems that can refuse a second request with the same key. When a worker dies, what it ran may run
+        again as part of another slice, and the key may differ then: where that matters, use one that the payload brings along.
         """
         return self._activity.idempotency_key
 

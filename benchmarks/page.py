@@ -55,6 +55,46 @@ def as_html(results: Mapping[str, Any]) -> str:
     return "\n".join(parts) + "\n"
 
 
+def document(title: str, body: Sequence[str]) -> str:
+    """Return a page in the same dress."""
+    head = (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{escape(title)}</title><style>{STYLE}</style></head><body>"
+    )
+    return "\n".join([head, f"<h1>{escape(title)}</h1>", *body, "</body></html>"]) + "\n"
+
+
+def curves(series: Mapping[str, Sequence[tuple[float, float]]], across: str, up: str) -> str:
+    """Return lines of parts of one (upwards) over a logarithmic scale (across)."""
+    reach = sorted({x for points in series.values() for x, _ in points})
+    low, high = math.log10(reach[0]), math.log10(reach[-1])
+    height, right = 340, 250
+
+    def place(x: float, y: float) -> tuple[float, float]:
+        return 60 + (math.log10(x) - low) / (high - low) * (WIDTH - 60 - right), 20 + (1 - y) * (height - 60)
+
+    parts = [f'<svg viewBox="0 0 {WIDTH} {height}" role="img"><text x="4" y="12">{escape(up)}</text>']
+    for level in (0.0, 0.25, 0.5, 0.75, 1.0):
+        left, y = place(reach[0], level)
+        parts.append(f'<path d="M{left:.1f} {y:.1f}H{WIDTH - right}" stroke="var(--line)"/>')
+        parts.append(f'<text class="dim" x="50" y="{y + 4:.1f}" text-anchor="end">{level:g}</text>')
+    for mark in reach:
+        x, y = place(mark, 0.0)
+        parts.append(
+            f'<text class="dim" x="{x:.1f}" y="{y + 20:.1f}" text-anchor="middle">{mark:,g} {escape(across)}</text>'
+        )
+    # Names keep their distance; each stands beside the end of its line, or a little below.
+    free = 0.0
+    for number, (name, points) in enumerate(sorted(series.items(), key=lambda one: -one[1][-1][1])):
+        colour = f"hsl({number * 360 // len(series)} 60% 50%)"
+        path = "L".join(f"{x:.1f} {y:.1f}" for x, y in (place(*point) for point in points))
+        free = max(free + 16, place(*points[-1])[1])
+        parts.append(f'<path d="M{path}" fill="none" stroke="{colour}" stroke-width="2"/>')
+        parts.append(f'<text x="{WIDTH - right + 12}" y="{free + 4:.1f}" style="fill:{colour}">{escape(name)}</text>')
+    return "".join([*parts, "</svg>"])
+
+
 def plots(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """Yield, for each figure, a plot of the ratios, or our value where there is none."""
     for figure in dict.fromkeys(row["figure"] for row in rows):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -57,6 +57,8 @@ class Member:
     knows: set[str] = field(default_factory=set)
     idle_since: float = 0.0
     gone: bool = False
+    #: The load by which the crew finds it.
+    level: float = 0.0
     #: What may have run when it died.
     suspects: tuple[Errand, ...] = ()
 
@@ -83,6 +85,8 @@ class Crew:
         self.hands, self.most = hands, most
         self.members: list[Member] = []
         self.shares: dict[str, Share] = {}
+        #: Members by load: with a thousand of them, nobody looks at each for every slice.
+        self._levels: dict[float, dict[Member, None]] = {}
         self._started = 0
 
     def join(self, running: str, workers: int, shipment: Any) -> Share:
@@ -105,6 +109,7 @@ class Crew:
         actor = self.hands.launch(self._started)
         member = Member(self._started, actor)
         self.members.append(member)
+        self.place(member)
         self.hands.watch(actor.ready.remote(), lambda well, where: self._answered(member, well, where))
 
     def _answered(self, member: Member, well: bool, where: Any) -> None:
@@ -113,22 +118,45 @@ class Crew:
                 self.lose(member)
             return
         member.ready, member.where = True, where
+        self.place(member)
         for share in list(self.shares.values()):
             share.rebalance()
 
     def lose(self, member: Member, *suspects: Errand) -> None:
         """Part with a member; all that is out with it, but the suspects, is innocent."""
         if not member.gone:
-            member.gone, member.suspects = True, suspects
-            self.members.remove(member)
+            member.suspects = suspects
+            self._dismiss(member)
             self.hands.end(member.actor)
+
+    def _dismiss(self, member: Member) -> None:
+        member.gone = True
+        self.members.remove(member)
+        self.place(member)
+        for share in self.shares.values():
+            share.mine.pop(member, None)
+
+    def place(self, member: Member) -> None:
+        """Find a member by its present load from here on; to be called whenever that has changed."""
+        self._levels.get(member.level, {}).pop(member, None)
+        if not member.gone:
+            member.level = member.load
+            self._levels.setdefault(member.level, {})[member] = None
+
+    def idle(self) -> int:
+        """Return how many members could begin something at once."""
+        return len(self._levels.get(0.0, ()))
+
+    def by_load(self, *, highest_first: bool = False) -> Iterator[tuple[float, dict[Member, None]]]:
+        """Yield the members with each load."""
+        for load in sorted(self._levels, reverse=highest_first):
+            yield load, self._levels[load]
 
     def sweep(self, now: float) -> None:
         """End members that had nothing to do for a while."""
         for member in list(self.members):
             if len(self.members) > 1 and member.ready and not member.out and now - member.idle_since > IDLE_SECONDS:
-                self.members.remove(member)
-                member.gone = True
+                self._dismiss(member)
                 closed = member.actor.close.remote(member.next_turn())
                 self.hands.watch(closed, lambda *_, actor=member.actor: self.hands.end(actor))
 
@@ -140,6 +168,9 @@ class Share:
         self._crew, self._running, self._workers = crew, running, workers
         self._shipment = shipment
         self._out: dict[int, Errand] = {}
+        #: Members that have slices of it, and how many; those of them that move.
+        self.mine: dict[Member, int] = {}
+        self._moving = 0
 
     def send(self, slice_id: int, *arguments: Any, alone: bool = False) -> Any:
         """Have a member run a slice; return what its call returned.
@@ -152,6 +183,8 @@ class Share:
         member = self._choose(alone)
         errand = Errand(slice_id, member, member.next_turn())
         self._out[slice_id] = member.out[errand.turn] = errand
+        self.mine[member] = self.mine.get(member, 0) + 1
+        self._crew.place(member)
         shipment = None if self._running in member.knows else self._shipment
         return member.actor.run.remote(errand.turn, self._running, shipment, *arguments)
 
@@ -167,24 +200,42 @@ class Share:
         return self._out[slice_id].member.where
 
     def _choose(self, alone: bool) -> Member:
-        crew, mine = self._crew, self._mine()
-        choice = mine
-        if len(mine) < self._workers:
-            choice = mine + [m for m in crew.members if not m.out]
-            if len(choice) < self._workers and len(crew.members) < crew.most and all(m.out for m in choice):
-                crew.start()
-                choice.append(crew.members[-1])
-        # Whoever has its routines already can begin at once.
-        return min(choice or crew.members, key=lambda m: (alone and bool(m.out), m.load, self._running not in m.knows))
+        crew = self._crew
+        wider = len(self.mine) < self._workers
+        if (
+            wider
+            and len(crew.members) < crew.most
+            and all(member.out for member in crew.members if member not in self.mine)
+        ):
+            crew.start()
+        found = self._find(lambda m: not m.out and wider) if alone else None
+        found = found or self._find(lambda m: m in self.mine or (wider and not m.out))
+        return found or self._find(lambda m: True) or crew.members[0]
 
-    def _mine(self) -> list[Member]:
-        return list({errand.member: None for errand in self._out.values() if not errand.member.gone})
+    def _find(self, may: Callable[[Member], bool]) -> Member | None:
+        """Return one of the members with the least load; whoever has its routines already can begin at once."""
+        for _, members in self._crew.by_load():
+            stranger = None
+            for member in members:
+                if may(member):
+                    if self._running in member.knows:
+                        return member
+                    stranger = stranger or member
+            if stranger is not None:
+                return stranger
+        return None
 
     def done(self, slice_id: int, now: float, well: bool) -> bool:
         """A slice is no longer out; return whether somebody still wants it."""
         errand = self._out.pop(slice_id)
         member = errand.member
         del member.out[errand.turn]
+        self._moving -= errand.moving
+        if member in self.mine:  # else it is gone
+            self.mine[member] -= 1
+            if not self.mine[member]:
+                del self.mine[member]
+        self._crew.place(member)
         member.idle_since = now
         if well:
             member.knows.add(self._running)
@@ -192,23 +243,32 @@ class Share:
 
     def rebalance(self) -> None:
         """Let members that have nothing to do take over what waits elsewhere."""
-        mine = self._mine()
-        idle = sum(m.ready and not m.out for m in self._crew.members)
-        idle = min(idle, self._workers - len(mine)) - sum(errand.moving for errand in self._out.values())
-        while idle > 0:
-            waiting = [e for m in mine if m.ready for e in list(m.out.values())[1:] if self._can_move(e)]
-            if not waiting:
-                return
-            errand = max(waiting, key=lambda e: len(e.member.out))
-            errand.moving = True
-            errand.member.actor.drop.remote(errand.turn, False)
+        idle = min(self._crew.idle(), self._workers - len(self.mine)) - self._moving
+        while idle > 0 and (errand := self._waiting()) is not None:
+            self._ask_back(errand)
             idle -= 1
+
+    def _waiting(self) -> Errand | None:
+        """Return a slice that waits behind another one, where most do."""
+        for load, members in self._crew.by_load(highest_first=True):
+            if load < 2:
+                return None
+            for member in members:
+                if member.ready and member in self.mine:
+                    for errand in list(member.out.values())[1:]:
+                        if self._can_move(errand):
+                            return errand
+        return None
 
     def hold_back(self) -> None:
         """Ask back what waits behind other slices and has not begun."""
-        for errand in [e for m in self._mine() for e in list(m.out.values())[1:] if self._can_move(e)]:
-            errand.moving = True
-            errand.member.actor.drop.remote(errand.turn, False)
+        for errand in [e for m in self.mine for e in list(m.out.values())[1:] if self._can_move(e)]:
+            self._ask_back(errand)
+
+    def _ask_back(self, errand: Errand) -> None:
+        errand.moving = True
+        self._moving += 1
+        errand.member.actor.drop.remote(errand.turn, False)
 
     def _can_move(self, errand: Errand) -> bool:
         return self._out.get(errand.slice_id) is errand and not errand.moving
@@ -244,7 +304,7 @@ class Share:
     def close(self) -> list[Any]:
         """Have the members close the flow's routines; return what to wait for."""
         self._crew.shares.pop(self._running, None)
-        knowing = [m for m in self._crew.members if self._running in m.knows or m in self._mine()]
+        knowing = [m for m in self._crew.members if self._running in m.knows or m in self.mine]
         return [m.actor.forget.remote(m.next_turn(), self._running) for m in knowing]
 
     def kill(self) -> None:

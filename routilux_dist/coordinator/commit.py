@@ -30,7 +30,7 @@ def finished(machine: Machine, event: SliceFinished) -> None:
         machine.story.add(machine.now, f"slice {receipt.slice_id}", "late receipt, ignored")
         return
     del machine.flights[receipt.slice_id]
-    flight.lane.flying -= 1
+    lanes.fly(flight.lane, -1)
     flight.lane.out.discard(flight.slice.partition)
     flight.lane.rest_until = machine.now + min(dispatch.REST_FACTOR * receipt.overhead, dispatch.MAX_REST)
     machine.commits += 1

@@ -28,29 +28,39 @@ MAX_ADVICE = 512
 REST_FACTOR, MAX_REST = 10.0, 1.0
 #: Slices shorter than this cost more to manage than they balance.
 MIN_SECONDS = 0.002
+#: Seconds of its one thread that a coordinator on Ray spends on a slice, see docs/design/performance.md.
+SLICE_COST = 0.001
+#: With more workers than this slices grow with their number, so that sending them takes half of the coordinator's time.
+FEW_WORKERS = 40
 
 
 def settle(machine: Machine) -> None:
     """Dispatch whatever can be dispatched now."""
     machine.held = pressure.held(machine)
     # Stateful lanes first: what waits there is started work.
-    for lane in machine.lanes.values():
+    for lane in _callers(machine):
         if lane.group.is_async:
             _serve_hosts(machine, lane)
-        elif lane.order and lane.group.kind is not GroupKind.TASKS:
+        elif lane.group.kind is not GroupKind.TASKS:
             _serve(machine, lane)
     machine.held = pressure.held(machine) if machine.held else machine.held  # some may have caught up
-    for lane in machine.lanes.values():
-        if lane.order and lane.group.kind is GroupKind.TASKS:
+    for lane in _callers(machine):
+        if lane.group.kind is GroupKind.TASKS and not lane.group.is_async:
             _serve(machine, lane)
     ending.watch_for_stall(machine)
+
+
+def _callers(machine: Machine) -> list[Lane]:
+    """Return the lanes that may have something to send, in their order."""
+    found = {**machine.board.ready, **machine.pools}
+    return [found[number] for number in sorted(found)]
 
 
 def _must_rest(machine: Machine, lane: Lane) -> bool:
     """Whether a lane waits for more messages, so that copying its state costs a tenth of its time at most."""
     if machine.now >= lane.rest_until:
         return False
-    if not any(flight.lane is not lane for flight in machine.flights.values()):
+    if len(machine.flights) == lane.flying:
         return False  # nothing else runs that could send more
     machine.order(SetTimer(("rest",), lane.rest_until))
     return True
@@ -93,7 +103,7 @@ def _fill(machine: Machine, lane: Lane, room: int, most: int) -> list[Queued]:
         if suspect and (taken or room < lane.group.max_concurrency):
             break
         known = _block_seconds(machine, block)
-        if rows >= room and (not room or known is None or seconds + known > machine.tuning.slice_seconds):
+        if rows >= room and (not room or known is None or seconds + known > slice_seconds(machine)):
             break
         taken.append(_take(machine, lane, most - rows))
         if suspect:
@@ -102,19 +112,6 @@ def _fill(machine: Machine, lane: Lane, room: int, most: int) -> list[Queued]:
         nbytes += block.nbytes
         seconds += known or 0.0
     return taken
-
-
-def busy(machine: Machine) -> float:
-    """Return how many workers' worth of slices is out."""
-    total = 0.0
-    for lane in machine.lanes.values():
-        if lane.flying:
-            total += lane.flying if _shares_work(lane) else 1
-    return total
-
-
-def _shares_work(lane: Lane) -> bool:
-    return lane.group.kind in (GroupKind.TASKS, GroupKind.ACTORS) and not lane.group.is_async
 
 
 def _has_room(machine: Machine, lane: Lane) -> bool:
@@ -133,7 +130,7 @@ def _has_room(machine: Machine, lane: Lane) -> bool:
     if lane.flying >= workers * depth:
         return False
     # Every lane may have one slice out, else lanes could wait for each other.
-    return lane.flying == 0 or busy(machine) < machine.workers * depth
+    return lane.flying == 0 or machine.board.busy < machine.workers * depth
 
 
 def _seconds_waiting(machine: Machine, lane: Lane) -> float | None:
@@ -201,14 +198,27 @@ def _next_in_line(lane: Lane) -> list[Queued]:
     return taken
 
 
+def slice_seconds(machine: Machine) -> float:
+    """Return how much work a slice should hold while there is enough of it."""
+    return machine.tuning.slice_seconds * max(1.0, machine.workers / FEW_WORKERS)
+
+
+def least_seconds(machine: Machine) -> float:
+    """Return how much a slice should hold at least: a worker is not through before all others could be sent one.
+
+    Without that, a coordinator that falls behind would see few messages, cut small slices, and fall further behind.
+    """
+    return max(MIN_SECONDS, machine.workers * SLICE_COST)
+
+
 def _target(machine: Machine, lane: Lane) -> float:
     """Return how many seconds of work the next slice should hold."""
-    target = machine.tuning.slice_seconds
-    if _shares_work(lane):
+    target = slice_seconds(machine)
+    if lane.shares_work:
         waiting = _seconds_waiting(machine, lane)
         if waiting is not None:
             # Towards the end smaller slices, so that all workers finish together.
-            target = min(target, max(waiting / (2 * machine.workers), MIN_SECONDS))
+            target = min(target, max(waiting / (2 * machine.workers), least_seconds(machine)))
     return target
 
 
@@ -263,7 +273,7 @@ def _send(
     rates.begin(machine, lane, rows)
     lane.cold = False
     lane.forget.clear()
-    lane.flying += 1
+    lanes.fly(lane, 1)
     if host is not None:
         lane.out.add(host)
     machine.flights[work.id] = Flight(work, lane, {**known, **dict(work.blocks)}, jobs, machine.now)
@@ -286,13 +296,13 @@ def _note(job: Job) -> JobNote:
 
 def _budget(machine: Machine, lane: Lane, begins: bool) -> float:
     """Return how long a slice may go on with what its own messages lead to."""
-    seconds = machine.tuning.slice_seconds
+    seconds = slice_seconds(machine)
     if lane.group.is_async and not begins and machine.workers == 1:
         # The only worker should not wait while there is work.
         others = any(other.order for other in machine.lanes.values() if other is not lane)
         return seconds / 8 if others else seconds
-    if not _shares_work(lane) or machine.workers == 1:
+    if not lane.shares_work or machine.workers == 1:
         return seconds
     # While workers are idle, what this slice emits should soon be theirs.
-    idle = not lane.order and busy(machine) + 1 < machine.workers
+    idle = not lane.order and machine.board.busy + 1 < machine.workers
     return seconds / 8 if idle else seconds

@@ -60,11 +60,10 @@ def _homes(machine: Machine, job: Job, routine: RoutinePlan) -> list[int]:
 
 
 def _complete(machine: Machine, job: Job) -> None:
-    for routine in machine.plan.routines.values() if job.counts else ():
-        counts = job.counts.get(routine.index)
-        if counts is not None and counts.waiting:
+    for index, counts in sorted(job.counts.items(), key=lambda item: item[0]):
+        if counts.waiting:
             text = f"{counts.waiting} messages still waited for others when the job ended; they were never consumable"
-            machine.note(job, "waiting", text, routine.id)
+            machine.note(job, "waiting", text, machine.names[index])
     _end(machine, job, JobStatus.COMPLETED)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from routilux_dist.coordinator import ending
+from routilux_dist.coordinator import ending, lanes
 from routilux_dist.errors import InternalError
 from routilux_dist.ids import JobStatus
 
@@ -130,6 +130,16 @@ def door(machine: Machine) -> list[str]:
     return []
 
 
+def shown(machine: Machine) -> list[str]:
+    """The board says what is so."""
+    board, all_lanes = machine.board, machine.lanes.values()
+    ready = {lane.number for lane in all_lanes if lane.order and not (lane.homed and lane.flying)}
+    late = {x.number for x in all_lanes if x.backlog_blocks >= x.most_blocks or x.backlog_bytes >= x.most_bytes}
+    out = sum(lanes.weight(lane) for lane in all_lanes)
+    seen = (set(board.ready), set(board.late), board.busy)
+    return [] if seen == (ready, late, out) else [f"the board shows {seen}, and so it is: {(ready, late, out)}"]
+
+
 def kept(machine: Machine) -> list[str]:
     """State is kept for living jobs alone, which know that they have been there."""
     return [
@@ -140,4 +150,4 @@ def kept(machine: Machine) -> list[str]:
     ]
 
 
-RULES = (conserve, one_place, counted, served, backlog, flowing, ended, door, kept)
+RULES = (conserve, one_place, counted, served, backlog, flowing, ended, door, kept, shown)

@@ -17,6 +17,27 @@ from routilux_dist.wire.block import Block
 NOTHING: frozenset[int] = frozenset()
 
 
+def show(lane: Lane) -> None:
+    """Say on the board whether a lane could be served."""
+    if lane.order and not (lane.flying and lane.homed):
+        lane.board.ready[lane.number] = lane
+    else:
+        lane.board.ready.pop(lane.number, None)
+
+
+def fly(lane: Lane, change: int) -> None:
+    """Count slices that were sent, or are no longer out."""
+    before = weight(lane)
+    lane.flying += change
+    lane.board.busy += weight(lane) - before
+    show(lane)
+
+
+def weight(lane: Lane) -> int:
+    """Return how many workers' worth of slices of a lane is out."""
+    return lane.flying if lane.shares_work else min(lane.flying, 1)
+
+
 def put(lane: Lane, job: Job, queued: Queued, front: bool = False) -> None:
     """Queue a block."""
     queue = lane.queues.get(job.id)
@@ -26,6 +47,7 @@ def put(lane: Lane, job: Job, queued: Queued, front: bool = False) -> None:
     served = job.status is not JobStatus.PAUSED and job.id not in lane.held
     if not queue and served:
         lane.order.append(job.id)
+        show(lane)
     block = queued.block
     if served:
         _count(lane, block, 1)
@@ -72,6 +94,7 @@ def take(lane: Lane, rotate: bool = True, held: AbstractSet[int] = NOTHING) -> Q
     if not queue:
         lane.order.popleft()
         del lane.queues[job]
+        show(lane)
     elif rotate:
         lane.order.rotate(-1)
     return queued
@@ -98,6 +121,10 @@ def _count(lane: Lane, block: Block, sign: int) -> None:
         lane.backlog[block.port] = blocks, nbytes
     else:
         del lane.backlog[block.port]
+    if lane.backlog_blocks >= lane.most_blocks or lane.backlog_bytes >= lane.most_bytes:
+        lane.board.late[lane.number] = lane
+    else:
+        lane.board.late.pop(lane.number, None)
 
 
 def count_all(lane: Lane, queue: Iterable[Queued], sign: int = 1) -> None:
@@ -114,6 +141,7 @@ def drop(lane: Lane, job: str) -> list[Queued]:
     lane.held.pop(job, None)
     if job in lane.order:  # a paused job is not
         lane.order.remove(job)
+        show(lane)
         count_all(lane, queue.inner, -1)
     dropped = [*queue.inner, *queue.entry]
     for queued in dropped:
@@ -125,6 +153,7 @@ def park(lane: Lane, job: str) -> None:
     """Keep a job's blocks, but do not serve them."""
     if job in lane.queues and job in lane.order:
         lane.order.remove(job)
+        show(lane)
         count_all(lane, lane.queues[job].inner, -1)
 
 
@@ -132,6 +161,7 @@ def unpark(lane: Lane, job: str) -> None:
     """Serve a parked job again."""
     if job in lane.queues and job not in lane.order and job not in lane.held:
         lane.order.append(job)
+        show(lane)
         count_all(lane, lane.queues[job].inner)
 
 

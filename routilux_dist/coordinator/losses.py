@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from routilux_dist.coordinator import commit, ending, posting
+from routilux_dist.coordinator import commit, ending, lanes, posting
 from routilux_dist.coordinator.commands import Deliver
 from routilux_dist.coordinator.events import SliceLost
 from routilux_dist.coordinator.state import Carried, Flight, Job
@@ -30,7 +30,7 @@ def lost(machine: Machine, event: SliceLost) -> None:
     if flight is None or flight.attempt != event.attempt:
         return
     del machine.flights[event.slice_id]
-    flight.lane.flying -= 1
+    lanes.fly(flight.lane, -1)
     flight.lane.out.discard(flight.slice.partition)
     machine.commits += 1
     machine.story.add(machine.now, f"slice {event.slice_id}", f"lost: {event.reason}")

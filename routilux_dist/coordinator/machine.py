@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from typing import Any
 
-from routilux_dist.coordinator import commit, control, dispatch, ending, invariants, losses, posting
+from routilux_dist.coordinator import commit, control, dispatch, ending, invariants, lanes, losses, posting, pressure
 from routilux_dist.coordinator.commands import Advise, Command, SetDoor
 from routilux_dist.coordinator.events import (
     CapacityChanged,
@@ -21,7 +21,7 @@ from routilux_dist.coordinator.events import (
     TimerFired,
     TimerKey,
 )
-from routilux_dist.coordinator.state import Cost, Entry, Flight, Job, Lane
+from routilux_dist.coordinator.state import Board, Cost, Entry, Flight, Job, Lane
 from routilux_dist.coordinator.story import Story
 from routilux_dist.errors import InternalError
 from routilux_dist.plan.plan import GroupKind, GroupPlan, Plan, PortKind
@@ -97,10 +97,15 @@ class Machine:
         #: Last numbers given.
         self.numbers = {"block": 0, "slice": 0}
         self._commands: list[Command] = []
+        self.board = Board()
         for group in plan.groups:
             count = self.partitions.get(group.index, 1) if group.kind is GroupKind.SHARDS else 1
             for partition in range(count):
-                self.lanes[group.index, partition] = Lane(group, partition)
+                lane = Lane(group, partition, len(self.lanes), self.board)
+                lane.most_blocks, lane.most_bytes = pressure.bounds(tuning, group, count)
+                self.lanes[group.index, partition] = lane
+        #: Lanes of async pools: they may have something to send although nothing waits.
+        self.pools = {lane.number: lane for lane in self.lanes.values() if lane.group.is_async}
 
     def handle(self, *events: Event, now: float) -> list[Command]:
         """Take in what happened; return what should be done, in order.
@@ -168,9 +173,10 @@ class Machine:
         cost.learn(rows, seconds)
         assert cost.seconds is not None
         group = self.plan.ports[port].group
-        if cost.seconds < self.tuning.slice_seconds / 4:
+        slice_seconds = dispatch.slice_seconds(self)
+        if cost.seconds < slice_seconds / 4:
             self.apart.get(group, set()).discard(port)
-        wanted = self.tuning.slice_seconds / 8 / max(cost.seconds, 1e-9)
+        wanted = slice_seconds / 8 / max(cost.seconds, 1e-9)
         rows_now = int(min(max(wanted, 1), self.tuning.block_rows))
         before = self.advice.get(port, 0)
         if not before or rows_now >= before * 1.5 or rows_now <= before / 1.5:
@@ -234,7 +240,8 @@ def _restarted(machine: Machine, event: Restarted) -> None:
             commit.put_back(machine, jobs, flight.lane, number, block)
     machine.flights.clear()
     for lane in machine.lanes.values():
-        lane.flying, lane.rest_until, lane.cold = 0, 0.0, lane.homed
+        lanes.fly(lane, -lane.flying)
+        lane.rest_until, lane.cold = 0.0, lane.homed
         lane.alarm = 0.0
         lane.forget.clear()
         lane.out.clear()

@@ -178,6 +178,7 @@ def _restore_lane(machine: Machine, given: dict[str, Any]) -> None:
             machine.door_blocks += 1
             machine.door_bytes += block.nbytes
     lane.order.extend(given["order"])
+    lanes.show(lane)
     for job in lane.order:
         lanes.count_all(lane, lane.queues[job].inner)
     lane.rows, lane.held = dict(given["rows"]), dict(given["held"])
@@ -211,7 +212,7 @@ def _restore_flight(machine: Machine, given: dict[str, Any]) -> None:
     machine.flights[work.id] = Flight(
         work, lane, dict(blocks), jobs, given["since"], given["attempt"], given["aborted"], given["forced"]
     )
-    lane.flying += 1
+    lanes.fly(lane, 1)
     if lane.group.is_async:
         lane.out.add(work.partition)
 

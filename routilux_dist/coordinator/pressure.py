@@ -8,10 +8,12 @@ work and gets a slice: something always runs, and in the end nothing is late. Wi
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from routilux_dist.coordinator.state import Lane
-from routilux_dist.plan.plan import GroupKind, Plan, PortKind
+from routilux_dist.plan.plan import GroupKind, GroupPlan, Plan, PortKind
+from routilux_dist.plan.tuning import Tuning
 
 if TYPE_CHECKING:
     from routilux_dist.coordinator.machine import Machine
@@ -22,28 +24,26 @@ NOTHING: frozenset[int] = frozenset()
 def held(machine: Machine) -> frozenset[int]:
     """Return the ports whose messages should wait."""
     ports = NOTHING
-    for lane in machine.lanes.values():
-        if lane.backlog:
-            for routine in _late(machine, lane):
-                ports |= _before(machine, routine)
+    for routine in {routine for lane in machine.board.late.values() for routine in _late(machine, lane)}:
+        ports |= _before(machine, routine)
     return ports
 
 
+def bounds(tuning: Tuning, group: GroupPlan, homes: int) -> tuple[float, float]:
+    """Return how many blocks and bytes may wait in a lane of a group before it is late."""
+    if group.kind is GroupKind.SOLO:
+        return math.inf, math.inf  # the whole flow in one line: what has begun comes first anyway
+    return tuning.max_pending_blocks / homes, tuning.max_pending_bytes / homes
+
+
 def _late(machine: Machine, lane: Lane) -> set[str]:
-    """Return the routines of a lane that are far behind."""
-    if lane.group.kind is GroupKind.SOLO:
-        return set()  # the whole flow in one line: what has begun comes first anyway
-    tuning = machine.tuning
-    homes = machine.partitions.get(lane.group.index, 1)
-    most_blocks, most_bytes = tuning.max_pending_blocks / homes, tuning.max_pending_bytes / homes
-    if lane.backlog_blocks < most_blocks and lane.backlog_bytes < most_bytes:
-        return set()
+    """Return the routines of a late lane that are far behind."""
     # If together they are too many, one of them at least has more than its part.
     ports = len(lane.backlog)
     return {
         machine.plan.ports[port].routine
         for port, (blocks, nbytes) in lane.backlog.items()
-        if blocks * ports >= most_blocks or nbytes * ports >= most_bytes
+        if blocks * ports >= lane.most_blocks or nbytes * ports >= lane.most_bytes
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -53,11 +54,32 @@ class Carried:
 
 
 @dataclass(slots=True)
+class Board:
+    """What the machine has to know of its lanes at every event: with a thousand homes it cannot look at each. `lanes` writes it.
+
+    Attributes:
+        ready: Lanes, by number, with a job to serve; homes only while no slice of theirs is out.
+        late: Lanes with a backlog that others wait for, see `pressure`.
+        busy: How many workers' worth of slices is out.
+    """
+
+    ready: dict[int, Lane] = field(default_factory=dict)
+    late: dict[int, Lane] = field(default_factory=dict)
+    busy: int = 0
+
+
+@dataclass(slots=True)
 class Lane:
     """A queue that certain workers serve: a stateless group, or one home of a stateful one."""
 
     group: GroupPlan
     partition: int
+    #: Its place among the machine's lanes, and where it says what has become of it.
+    number: int = 0
+    board: Board = field(default_factory=Board)
+    #: From which backlog on it is late.
+    most_blocks: float = math.inf
+    most_bytes: float = math.inf
     queues: dict[str, JobQueue] = field(default_factory=dict)
     #: Jobs with waiting blocks, each once; the first is served next.
     order: deque[str] = field(default_factory=deque)
@@ -89,6 +111,11 @@ class Lane:
     def homed(self) -> bool:
         """Whether one process serves it, which holds state."""
         return self.group.kind in (GroupKind.SHARDS, GroupKind.SOLO)
+
+    @property
+    def shares_work(self) -> bool:
+        """Whether any of several workers may take its next slice."""
+        return self.group.kind in (GroupKind.TASKS, GroupKind.ACTORS) and not self.group.is_async
 
 
 @dataclass(slots=True)

@@ -39,8 +39,7 @@ def summary(machine: Machine, job: Job) -> dict[str, Any]:
         },
         "routines": {
             name: _counts(seen.get(name) or RoutineCounts(), queued[name], running[name])
-            for name in machine.names
-            if name in seen or name in queued or name in running
+            for name in sorted({*seen, *queued, *running}, key=lambda name: machine.plan.routines[name].index)
         },
         "waiting": sum(c.waiting for c in job.counts.values()),
         "history": recent(machine.plan.limits, job.history, machine.now + offset),
@@ -126,10 +125,9 @@ def describe(machine: Machine, job: Job) -> str:
         parts.append(f"running for {machine.now - flight.since:.1f} s: {', '.join(ports)}")
     if job.sleeping:
         parts.append(f"{len(job.sleeping)} messages wait for a retry")
-    for routine in machine.plan.routines.values() if job.counts else ():
-        counts = job.counts.get(routine.index)
-        if counts is not None and counts.waiting:
-            parts.append(f"{counts.waiting} messages wait in {routine.id} for messages on its other slots")
+    for index, counts in sorted(job.counts.items(), key=lambda item: item[0]):
+        if counts.waiting:
+            parts.append(f"{counts.waiting} messages wait in {machine.names[index]} for messages on its other slots")
     if not job.closed:
         parts.append("more input is promised")
     return "; ".join(parts) or "nothing waits"

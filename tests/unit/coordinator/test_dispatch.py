@@ -321,3 +321,16 @@ def test_workers_are_told_which_jobs_have_ended(bench: Build) -> None:
     assert next(iter(one.slices.values())).forget == ("j",)
     one.finish()
     assert next(iter(one.slices.values())).forget == ()
+
+
+def test_slices_grow_with_the_number_of_workers() -> None:
+    """One coordinator sends them all: with many workers, slices of the usual size would be too many."""
+    few, many = (Bench(chain(), workers=workers) for workers in (dispatch.FEW_WORKERS, 10 * dispatch.FEW_WORKERS))
+    assert dispatch.slice_seconds(few.machine) == few.machine.tuning.slice_seconds
+    assert dispatch.slice_seconds(many.machine) == 10 * few.machine.tuning.slice_seconds
+
+
+def test_no_slice_is_shorter_than_it_takes_to_send_one_to_each_worker() -> None:
+    two, many = (Bench(chain(), workers=workers) for workers in (2, 100))
+    assert dispatch.least_seconds(two.machine) == dispatch.MIN_SECONDS
+    assert dispatch.least_seconds(many.machine) == pytest.approx(100 * dispatch.SLICE_COST)

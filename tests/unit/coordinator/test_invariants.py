@@ -83,6 +83,10 @@ def keep_state_of_nobody(machine: Machine) -> None:
     machine.lanes[0, 0].kept["nobody"] = {}
 
 
+def hide_from_the_board(machine: Machine) -> None:
+    machine.board.busy += 1
+
+
 @pytest.mark.parametrize(
     ("fault", "rule"),
     [
@@ -100,6 +104,7 @@ def keep_state_of_nobody(machine: Machine) -> None:
         (miscount_the_backlog, "backlog"),
         (hold_everybody_up, "flowing"),
         (keep_state_of_nobody, "kept"),
+        (hide_from_the_board, "shown"),
     ],
 )
 def test_a_broken_rule_is_named_with_the_story(machine: Machine, fault: Callable[[Machine], None], rule: str) -> None:
@@ -119,4 +124,5 @@ def test_every_rule_is_tried_here() -> None:
         "ended",
         "door",
         "kept",
+        "shown",
     }

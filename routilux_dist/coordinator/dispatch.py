@@ -38,13 +38,14 @@ def settle(machine: Machine) -> None:
     """Dispatch whatever can be dispatched now."""
     machine.held = pressure.held(machine)
     # Stateful lanes first: what waits there is started work.
-    for lane in _callers(machine):
+    callers = _callers(machine)
+    for lane in callers:
         if lane.group.is_async:
             _serve_hosts(machine, lane)
         elif lane.group.kind is not GroupKind.TASKS:
             _serve(machine, lane)
     machine.held = pressure.held(machine) if machine.held else machine.held  # some may have caught up
-    for lane in _callers(machine):
+    for lane in callers:
         if lane.group.kind is GroupKind.TASKS and not lane.group.is_async:
             _serve(machine, lane)
     ending.watch_for_stall(machine)
@@ -52,7 +53,7 @@ def settle(machine: Machine) -> None:
 
 def _callers(machine: Machine) -> list[Lane]:
     """Return the lanes that may have something to send, in their order."""
-    found = {**machine.board.ready, **machine.pools}
+    found = {**machine.board.ready, **machine.pools} if machine.pools else machine.board.ready
     return [found[number] for number in sorted(found)]
 
 
@@ -233,12 +234,8 @@ def _send(
     machine: Machine, lane: Lane, taken: list[Queued], host: int | None = None, carried: Carried | None = None
 ) -> None:
     """Send a slice; for async pools, to a host that goes on with what it carried."""
-    carried = carried if carried is not None else Carried()
     notes: dict[str, JobNote] = {}
-    known, told = (
-        {n: b for n, b in some.items() if carried.jobs[b.job].alive} for some in (carried.known, carried.told)
-    )
-    jobs: dict[str, Job] = {b.job: carried.jobs[b.job] for b in (*known.values(), *told.values())}
+    known, told, jobs = _goes_on(carried) if carried is not None else ({}, {}, {})
     rows = 0
     for _, block in taken:
         job = jobs[block.job] = machine.jobs[block.job]
@@ -278,6 +275,14 @@ def _send(
         lane.out.add(host)
     machine.flights[work.id] = Flight(work, lane, {**known, **dict(work.blocks)}, jobs, machine.now)
     machine.order(Dispatch(work))
+
+
+def _goes_on(carried: Carried) -> tuple[dict[int, Block], dict[int, Block], dict[str, Job]]:
+    """Return what a host goes on with, of living jobs: blocks that it knows, blocks that it has to be told, and the jobs."""
+    known, told = (
+        {n: b for n, b in some.items() if carried.jobs[b.job].alive} for some in (carried.known, carried.told)
+    )
+    return known, told, {b.job: carried.jobs[b.job] for b in (*known.values(), *told.values())}
 
 
 def _state(lane: Lane) -> tuple[Kept, ...]:

@@ -106,16 +106,13 @@ class Lane:
     cold: bool = False
     #: Jobs that ended and may have state here.
     forget: list[str] = field(default_factory=list)
+    #: Whether one process serves it, which holds state; whether any of several workers may take its next slice.
+    homed: bool = field(init=False)
+    shares_work: bool = field(init=False)
 
-    @property
-    def homed(self) -> bool:
-        """Whether one process serves it, which holds state."""
-        return self.group.kind in (GroupKind.SHARDS, GroupKind.SOLO)
-
-    @property
-    def shares_work(self) -> bool:
-        """Whether any of several workers may take its next slice."""
-        return self.group.kind in (GroupKind.TASKS, GroupKind.ACTORS) and not self.group.is_async
+    def __post_init__(self) -> None:
+        self.homed = self.group.kind in (GroupKind.SHARDS, GroupKind.SOLO)
+        self.shares_work = not self.homed and not self.group.is_async
 
 
 @dataclass(slots=True)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def summary(machine: Machine, job: Job) -> dict[str, Any]:
     """Return everything but messages about a job, as plain data. Times are wall-clock seconds."""
     offset = machine.wall_offset
-    queued, running = moving(machine, job)
+    queued, running = moving(machine, job) if job.pending or job.flying else (Counter(), Counter())
     seen = {machine.names[index]: counts for index, counts in job.counts.items()}
     return {
         "job_id": job.id,

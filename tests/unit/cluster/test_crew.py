@@ -269,3 +269,20 @@ def test_idle_members_are_closed_and_ended_but_for_one(hands: FakeHands) -> None
     share.done(1, IDLE_SECONDS + 1, well=True)
     crew.sweep(10 * IDLE_SECONDS)
     assert [m.number for m in crew.members] == [1]
+
+
+def test_slices_that_were_asked_back_count_until_they_are_back(hands: FakeHands) -> None:
+    crew, share = opened(hands, workers=2)
+    for member in crew.members:
+        member.knows.add("f")
+    send(share, 1, 2, 3, 4)
+    share.hold_back()
+    share.done(1, 0.0, well=True)
+    share.done(3, 0.0, well=False)
+    share.rebalance()
+    assert hands.actors[1].named("drop") == [(1, False)], "that one comes back anyway"
+    share.done(4, 0.0, well=False)
+    send(share, 5, 6)
+    share.done(5, 0.0, well=True)
+    share.rebalance()
+    assert hands.actors[1].named("drop") == [(1, False), (2, False)]

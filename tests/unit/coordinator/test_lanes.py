@@ -96,3 +96,18 @@ def test_blocks_of_a_paused_job_wait_outside_of_the_order(lane: Lane) -> None:
     assert not lane.order
     lanes.unpark(lane, "nobody")
     assert not lane.order
+
+
+def test_the_board_shows_what_could_be_served_and_how_much_is_out(lane: Lane) -> None:
+    board = lane.board
+    home = Lane(GroupPlan(1, "home", GroupKind.SHARDS, ("b",), Needs()), 0, 1, board)
+    for one in (lane, home):
+        lanes.put(one, job("j"), queued(0, job("j")))
+    assert sorted(board.ready) == [0, 1]
+    lanes.fly(lane, 2)
+    lanes.fly(home, 1)
+    assert (sorted(board.ready), board.busy) == ([0], 3), "a home gets one slice at a time"
+    lanes.fly(home, -1)
+    assert (sorted(board.ready), board.busy) == ([0, 1], 2)
+    lanes.take(home)
+    assert sorted(board.ready) == [0]

@@ -255,7 +255,7 @@ def _send(
         group=lane.group.index,
         partition=lane.partition if host is None else host,
         blocks=[*told.items(), *((queued.id, queued.block) for queued in taken)],
-        budget=_budget(machine, lane, bool(taken)),
+        budget=_budget(machine, lane, taken),
         jobs=notes,
         block_rows=machine.advice if len(machine.advice) <= MAX_ADVICE else {},
         default_rows=min(UNKNOWN_ROWS, machine.tuning.block_rows),
@@ -299,10 +299,12 @@ def _note(job: Job) -> JobNote:
     return JobNote(job.metadata, job.correlation_id, job.stream, job.ordered, job.data or None)
 
 
-def _budget(machine: Machine, lane: Lane, begins: bool) -> float:
+def _budget(machine: Machine, lane: Lane, taken: list[Queued]) -> float:
     """Return how long a slice may go on with what its own messages lead to."""
-    seconds = slice_seconds(machine)
-    if lane.group.is_async and not begins and machine.workers == 1:
+    # What costs nobody knows how much should come back soon, with a measure of it.
+    known = all(_block_seconds(machine, block) is not None for _, block in taken)
+    seconds = slice_seconds(machine) if known else machine.tuning.slice_seconds
+    if lane.group.is_async and not taken and machine.workers == 1:
         # The only worker should not wait while there is work.
         others = any(other.order for other in machine.lanes.values() if other is not lane)
         return seconds / 8 if others else seconds

@@ -330,6 +330,19 @@ def test_slices_grow_with_the_number_of_workers() -> None:
     assert dispatch.slice_seconds(many.machine) == 10 * few.machine.tuning.slice_seconds
 
 
+def test_what_costs_nobody_knows_how_much_comes_back_soon(bench: Build) -> None:
+    one = bench(workers=10 * dispatch.FEW_WORKERS)
+    for _ in range(2):
+        one.post("j", "a.input", last=False)
+    first, second = one.slices.values()
+    assert first.budget <= one.machine.tuning.slice_seconds
+    one.finish(first, seconds=0.01)
+    one.finish(second)
+    for _ in range(2 * one.machine.workers):
+        one.post("j", "a.input", 5000, last=False)
+    assert max(work.budget for work in one.slices.values()) == dispatch.slice_seconds(one.machine)
+
+
 def test_no_slice_is_shorter_than_it_takes_to_send_one_to_each_worker() -> None:
     two, many = (Bench(chain(), workers=workers) for workers in (2, 100))
     assert dispatch.least_seconds(two.machine) == dispatch.MIN_SECONDS

@@ -3,7 +3,7 @@
     python -m benchmarks.saturation            # the table
     python -m benchmarks.saturation --html docs/benchmarks/saturation.html
 
-See `benchmarks.simulated`. `SLICE` is what `benchmarks.cases` measures of a coordinator's process on Ray for each slice.
+See `benchmarks.simulated` for what is real and what is not, and docs/design/performance.md for what came out.
 """
 
 from __future__ import annotations

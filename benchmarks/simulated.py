@@ -332,7 +332,7 @@ class Cluster:
         assert self._shared is not None
         return Process(self, self._shared)
 
-    def watch(self, result: Any, then: Callable[[bool], None]) -> None:
+    def watch(self, result: Any, then: Callable[[bool, Any], None]) -> None:
         """Members have answered already."""
 
     def end(self, actor: Process) -> None:

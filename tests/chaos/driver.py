@@ -114,17 +114,24 @@ class Driver:
         for name in spec["detached"]:
             ray.kill(ray.get_actor(f"routilux:{name}", namespace="routilux"), no_restart=True)
         until = time.monotonic() + 30
-        missing: dict[str, float] = {}
-        while time.monotonic() < until:
-            free = ray.available_resources()
-            missing = {
-                k: v - free.get(k, 0) for k, v in ray.cluster_resources().items() if k == "CPU" and free.get(k, 0) < v
-            }
-            if not missing:
+        missing, actors = _missing(), _actors()
+        while missing or (actors and spec.get("actors")):
+            if time.monotonic() > until:
                 break
             time.sleep(0.1)
-        actors = ray._private.state.actors().values()
-        return {"missing": missing, "actors": [a["ActorClassName"] for a in actors if a["State"] != "DEAD"]}
+            missing, actors = _missing(), _actors()
+        return {"missing": missing, "actors": actors}
+
+
+def _missing() -> dict[str, float]:
+    """Return what the cluster has not got back of its CPUs."""
+    free, total = ray.available_resources().get("CPU", 0.0), ray.cluster_resources().get("CPU", 0.0)
+    return {"CPU": total - free} if free < total else {}
+
+
+def _actors() -> list[str]:
+    """Return the classes of actors that Ray does not call dead: they end some time after their owner."""
+    return [a["ActorClassName"] for a in ray._private.state.actors().values() if a["State"] != "DEAD"]
 
 
 def _write(told: Path, job: rd.Job, ended: bool) -> str:

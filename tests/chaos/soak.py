@@ -193,7 +193,7 @@ class Soak:
 
     def _end(self) -> None:
         """Nothing may be left of it but what was saved."""
-        told = self._child.call("close", detached=[RUN])
+        told = self._child.call("close", detached=[RUN], actors=True)
         self.violations += [f"still there: {what}" for what in (told["missing"], told["actors"]) if what]
         until, ours = time.monotonic() + 30, tuple(begin for begins in ROLES.values() for begin in begins)
         while left := [

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from routilux_dist.client.flows import shutdown as shutdown
     from routilux_dist.client.job import Job as Job
     from routilux_dist.client.replaying import replay as replay
+    from routilux_dist.client.replaying import replay_saved as replay_saved
     from routilux_dist.client.results import DeadLetter as DeadLetter
     from routilux_dist.client.results import ErrorRecord as ErrorRecord
     from routilux_dist.client.results import ItemError as ItemError
@@ -71,7 +72,7 @@ _HOMES = {
     "checkpoint.options": ("Checkpoint",),
     "client.flows": ("Flow", "pipeline", "shutdown"),
     "client.job": ("Job",),
-    "client.replaying": ("replay",),
+    "client.replaying": ("replay", "replay_saved"),
     "client.results": ("DeadLetter", "ErrorRecord", "ItemError"),
     "client.runtime": ("Runtime",),
     "client.worker": ("FlowWorker",),

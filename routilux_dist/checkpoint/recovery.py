@@ -7,6 +7,7 @@ built on. All else is what a fenced writer wrote too late, and nobody was told t
 
 from __future__ import annotations
 
+import contextlib
 from bisect import bisect_right
 from dataclasses import dataclass, field
 from itertools import chain
@@ -67,8 +68,14 @@ class Path:
         return self.runs[at][0].check(number) or b""
 
 
-def recover(store: Store, run: str, checks: Checks) -> History:
+def recover(store: Store, run: str, checks: Checks, *, oldest: bool = False) -> History:
     """Read a run's files.
+
+    Args:
+        store: Where they are.
+        run: Name of the run.
+        checks: How they are checked.
+        oldest: Begin with the oldest snapshot since which the log is whole, for looking at the past.
 
     Raises:
         CheckpointDamagedError: Something that was durable is missing or altered, and no snapshot makes up for it.
@@ -80,11 +87,15 @@ def recover(store: Store, run: str, checks: Checks) -> History:
     notes = [
         f"{s.name}: {s.size - s.offset} bytes of an unfinished write were dropped" for s in found if s.offset < s.size
     ]
-    snapshot = _newest(store, run, checks, places, notes)
-    start = (0, checks.start) if snapshot is None else (snapshot.place.record, snapshot.check)
-    _check_heads(found, places, start)
-    end, path = _history(found, start, notes)
-    durable = _durable(found, start, path)
+    history = _since_oldest(store, run, checks, found, places) if oldest else None
+    if history is None:
+        snapshot = _newest(store, run, checks, places, notes)
+        start = (0, checks.start) if snapshot is None else (snapshot.place.record, snapshot.check)
+        _check_heads(found, places, start)
+        end, path = _history(found, start, notes)
+    else:
+        snapshot, end, path = history
+    durable = _durable(found, path.start, path)
     return History(snapshot, path.records(), end, durable, places, {s.name: s.last for s in found}, notes)
 
 
@@ -114,6 +125,21 @@ def _newest(store: Store, run: str, checks: Checks, places: list[Place], notes: 
         if snapshot is not None:
             return snapshot
         notes.append(f"{name} is damaged; an older one was used")
+    return None
+
+
+def _since_oldest(
+    store: Store, run: str, checks: Checks, found: list[Segment], places: list[Place]
+) -> tuple[Snapshot, Point, Path] | None:
+    """Return what the oldest snapshot and the log since then amount to, or None if only the newest will do."""
+    for place in places[:-1]:
+        snapshot = _newest(store, run, checks, [place], [])
+        if snapshot is None:
+            continue
+        start = (place.record, snapshot.check)
+        with contextlib.suppress(CheckpointDamagedError):
+            _check_heads(found, places, start)
+            return snapshot, *_history(found, start, [])
     return None
 
 

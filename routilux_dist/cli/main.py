@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from routilux_dist.cli import saved
+from routilux_dist.cli import saved, stores
 from routilux_dist.cli.options import ENTRY, OUTPUT, REPR, flow_argument, place_options
 from routilux_dist.cli.outcomes import CODES, Command, Exit
 
@@ -162,7 +162,7 @@ def version() -> None:
     click.echo(f"routilux_dist {routilux_dist.__version__}\nPython {platform.python_version()}\nRay {ray}")
 
 
-for _command in saved.COMMANDS:
+for _command in (*saved.COMMANDS, *stores.COMMANDS):
     main.add_command(_command)
 
 

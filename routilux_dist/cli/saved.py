@@ -241,29 +241,6 @@ def checkpoints(
         click.echo(f"{moment:%Y-%m-%d %H:%M:%S} UTC  {name}")
 
 
-@click.command(cls=Command)
-@click.argument("url", metavar="URL")
-@click.argument("run", metavar="[RUN]", required=False)
-@options.KEY
-@options.JSON
-def inspect(*, url: str, run: str | None, key_file: str | None, as_json: bool) -> None:
-    r"""Say what is saved at URL: jobs, log, snapshots, damage. Nothing is taken over, and no code of flows is loaded.
-
-    \b
-      routilux-dist inspect ckpt/                every run
-      routilux-dist inspect ckpt/ nightly        one of them
-    """
-    from routilux_dist.cli import saving, writing
-
-    found = saving.inspected(url, run, key_file)
-    if as_json:
-        writing.Writer(use_repr=True).write(found, indent=2)
-        return
-    for name, described in found.items():
-        for line in (*saving.run_lines(described["jobs"], name), *saving.file_lines(described)):
-            click.echo(line)
-
-
 @click.command("retry-failed", cls=Command, help=f"Post the dead letters of JOB again.\n\n{CODES}")
 @options.job_argument
 @click.option(
@@ -317,5 +294,5 @@ def letters(*, job_id: str, address: str | None, namespace: str) -> None:
 
 
 COMMANDS = (
-    submit, recover, list_jobs, status, result, pause, resume, cancel, rollback, checkpoints, inspect, retry_failed, letters,
+    submit, recover, list_jobs, status, result, pause, resume, cancel, rollback, checkpoints, retry_failed, letters,
 )  # fmt: skip

@@ -259,23 +259,8 @@ def letter_line(place: int, letter: Any) -> dict[str, Any]:
         "error": str(letter.error),
         "error_type": letter.error_type,
         "attempts": letter.attempts,
+        "message": letter.message,
     }
-
-
-def inspected(url: str, run: str | None, key_file: str | None) -> dict[str, dict[str, Any]]:
-    """Return what a store holds, by run: its jobs, and what its files are like."""
-    from routilux_dist.checkpoint.inspection import inspect, list_runs
-    from routilux_dist.checkpoint.stores import open_store
-    from routilux_dist.errors import CheckpointError
-
-    store = open_store(url)
-    runs = [run] if run is not None else list_runs(store)
-    if not runs:
-        raise CheckpointError(f"{store.url} holds nothing that was saved; look at the path")
-    described = {name: inspect(store, name, key_from(key_file)) for name in runs}
-    whole = [name for name, one in described.items() if not one["damage"]]
-    jobs = {name: states_in(url, key_file, name)[name] for name in whole}
-    return {name: {**one, "jobs": jobs.get(name, {})} for name, one in described.items()}
 
 
 def overview_line(name: str, overview: Mapping[str, Any] | None) -> str:

@@ -97,6 +97,7 @@ class DeadLetter:
         attempts: Tries it had.
         traceback: The user's frames, root cause last.
         source: What `rd.replay` needs; None for a letter that you made yourself.
+        message: What the message is called, see `rd.current_job().idempotency_key`; by this `rd.replay_saved` finds it.
     """
 
     routine: str
@@ -107,6 +108,7 @@ class DeadLetter:
     attempts: int
     traceback: str
     source: Source | None = field(default=None, repr=False, compare=False)
+    message: str = field(default="", compare=False)
 
     def __str__(self) -> str:
         return f"{self.routine}.{self.slot}: {self.error_type}: {self.error} (attempt {self.attempts})"
@@ -130,6 +132,7 @@ def dead_letter(plan: Plan, letter: Letter, note: JobNote | None = None) -> Dead
         failure.attempts,
         failure.traceback,
         Source(port.kind, port.name, block, note or JobNote(), letter.seen),
+        failure.key,
     )
 
 

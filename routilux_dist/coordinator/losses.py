@@ -10,7 +10,7 @@ from routilux_dist.coordinator.commands import Deliver
 from routilux_dist.coordinator.events import SliceLost
 from routilux_dist.coordinator.state import Carried, Flight, Job
 from routilux_dist.plan.plan import GroupKind
-from routilux_dist.wire.block import Block, cut
+from routilux_dist.wire.block import Block, cut, name_of
 from routilux_dist.wire.failure import Failure, Letter
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def _suspect(
     number, block = queued
     crashes = machine.crashes.pop(number, 0) + 1
     if crashes >= MAX_CRASHES:
-        _put_aside(machine, job, flight, block, crashes, event)
+        _put_aside(machine, job, flight, queued, crashes, event)
         return
     parts = cut(number, block, size) if block.rows > size else [block]
     if flight.lane.homed:  # in their place, at once: those behind them have to wait for them
@@ -94,8 +94,11 @@ def _suspect(
         posting.sleep(machine, job, max(DELAYS[crashes], event.pause), part._replace(entry=False), again)
 
 
-def _put_aside(machine: Machine, job: Job, flight: Flight, block: Block, crashes: int, event: SliceLost) -> None:
+def _put_aside(
+    machine: Machine, job: Job, flight: Flight, queued: tuple[int, Block], crashes: int, event: SliceLost
+) -> None:
     """Make a dead letter of a message that killed its workers; its routine's strategy decides about the job."""
+    number, block = queued
     port = machine.plan.ports[block.port]
     strategy = machine.plan.routines[port.routine].last_resort
     # A `finish` cannot be put aside, nor can what is more than one message.
@@ -109,6 +112,7 @@ def _put_aside(machine: Machine, job: Job, flight: Flight, block: Block, crashes
         message=_text(f"{crashes} workers died while they ran it", flight, event),
         strategy="stop" if strategy == "stop" else "continue",
         attempts=crashes,
+        key=name_of(number, block),
     )
     job.dead += block.rows
     letter = Letter(failure, block._replace(entry=False))

@@ -121,6 +121,10 @@ class Past:
     timers: list[tuple[float, TimerKey]]
 
 
+#: See `read`.
+Watch = Callable[[Machine, list[Command]], None]
+
+
 def as_snapshot(setting: Setting, taken: picture.Picture, timers: list[tuple[float, TimerKey]]) -> dict[str, Any]:
     """Return what a snapshot holds."""
     return {
@@ -131,8 +135,17 @@ def as_snapshot(setting: Setting, taken: picture.Picture, timers: list[tuple[flo
     }
 
 
-def read(found: Recovered, get_blob: records.GetBlob, allow_pickle: bool = False) -> Past | None:
+def read(
+    found: Recovered, get_blob: records.GetBlob, allow_pickle: bool = False, watch: Watch | None = None
+) -> Past | None:
     """Tell a machine again what a journal says; None if the run never began.
+
+    Args:
+        found: The journal.
+        get_blob: Returns what is out of line.
+        allow_pickle: Whether bodies may be pickled.
+        watch: Is shown the machine as the snapshot has it, with the slices that were out, and then after each record with what
+            it ordered.
 
     Raises:
         CheckpointDamagedError: There is a log and no snapshot.
@@ -158,6 +171,8 @@ def read(found: Recovered, get_blob: records.GetBlob, allow_pickle: bool = False
     timers: dict[TimerKey, list[float]] = {}
     for at, key in data["timers"]:
         heapq.heappush(timers.setdefault(tuple(key), []), at)
+    if watch is not None:
+        watch(machine, [Dispatch(flight.slice) for flight in machine.flights.values()])
     for record in found.records:
         now, events = records.loads(record, get_blob, allow_pickle)
         for event in events:
@@ -167,6 +182,8 @@ def read(found: Recovered, get_blob: records.GetBlob, allow_pickle: bool = False
         for command in ordered:
             if isinstance(command, SetTimer):
                 heapq.heappush(timers.setdefault(command.key, []), command.at)
+        if watch is not None:
+            watch(machine, ordered)
     return Past(
         setting, machine, sorted(((at, key) for key, due in timers.items() for at in due), key=lambda timer: timer[0])
     )

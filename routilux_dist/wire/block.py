@@ -93,6 +93,12 @@ class Block(NamedTuple):
     part: tuple[int, int] | None = None
 
 
+def name_of(number: int, block: Block, row: int = 0) -> str:
+    """Return what a message is called: the idempotency key of its activation."""
+    first, source = block.part or (0, number)
+    return block.origin or f"{block.job}/{source}.{first + row}"
+
+
 def split(number: int, block: Block, rows: int) -> tuple[Block, Block]:
     """Return a block's first `rows` messages and the rest, without opening it; see `cut`."""
     first, source = block.part or (0, number)

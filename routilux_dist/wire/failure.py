@@ -25,6 +25,7 @@ class Failure:
         payload: Short `repr` of the payload.
         item: Number of the stream item it belongs to, or None.
         exception: The pickled exception, if it can be carried over.
+        key: Idempotency key of the message, "" if it has none; what a dead letter is called in a saved run.
     """
 
     job: str
@@ -39,6 +40,7 @@ class Failure:
     payload: str = ""
     item: int | None = None
     exception: Packed | None = None
+    key: str = ""
 
     def __str__(self) -> str:
         where = f"{self.routine}.{self.slot}" if self.slot else self.routine

@@ -107,6 +107,7 @@ class _Case:
             attempts=self.activity.attempt,
             payload=self._shown(),
             item=self.activity.item,
+            key=self.activity.idempotency_key,
         )
 
     def _shown(self) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from routilux_dist.flow.context import ACTIVITY
@@ -13,14 +14,14 @@ from routilux_workers import keeping
 from routilux_workers.host import Host
 
 
-def activate(host: Host, block: Block, note: JobNote, seen: Packed | None = None) -> dict[str, list[Any]]:
+def activate(host: Host, block: Block, note: JobNote, cells: Sequence[Packed] = ()) -> dict[str, list[Any]]:
     """Run the one message of a block; return what it emitted, by event.
 
     Args:
         host: A host of a plan in which the events of the routine are connected to nothing.
         block: The message.
         note: What is known of its job.
-        seen: The cell of state that it sees, see `keeping.seen`; without one it sees a new one.
+        cells: The state of its routine that it sees, see `keeping.seen`; where its key has none, it sees a new one.
 
     Raises:
         BaseException: Whatever the routine raises.
@@ -30,9 +31,9 @@ def activate(host: Host, block: Block, note: JobNote, seen: Packed | None = None
     token = ACTIVITY.set(activity)
     try:
         host._begin(Slice(0, 1, host.group.index, 0, [(0, block)], math.inf, {block.job: note}, {}, 1), host.clock())
-        if seen is not None and step.stateful is not None:
+        if cells and step.stateful is not None:
             home = block.job if step.stateful.per_job else ""
-            keeping.load(host.wiring.stateful, [Kept(home, step.index, 0, seen)])
+            keeping.load(host.wiring.stateful, [Kept(home, step.index, n, cell) for n, cell in enumerate(cells)])
         activity.enter(0, block, note)
         activity.turn_to(0, None)
         activity.step, activity.depth = step, block.hops + 1

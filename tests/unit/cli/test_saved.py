@@ -213,7 +213,7 @@ def test_dead_letters(runtime: rd.Runtime, gate: threading.Event) -> None:
     job.wait_for_completion(WAIT)
     assert json.loads(cli("letters", "nightly").stdout) == {
         "place": 0, "routine": "wait", "slot": "input", "payload": "bad", "error": "this is bad",
-        "error_type": "ValueError", "attempts": 1,
+        "error_type": "ValueError", "attempts": 1, "message": "nightly/1.0",
     }  # fmt: skip
     result = cli("retry-failed", "nightly", "--quiet")
     assert (result.exit_code, json.loads(result.stdout)) == (0, {"wait.output": []})

@@ -7,6 +7,10 @@ import pytest
 
 import routilux_dist as rd
 from routilux_dist.client import replaying, results
+from routilux_dist.driver.messages import Message
+from routilux_dist.plan.plan import PortKind
+from routilux_dist.wire import codec
+from routilux_dist.wire.block import Block
 from routilux_dist.wire.failure import Letter
 from tests.unit.client.conftest import Desk, failure
 
@@ -89,3 +93,46 @@ def test_letters_as_lines(desk: Desk) -> None:
     assert (found[0]["job"], found[0]["routine"], found[0]["slot"], found[0]["attempts"]) == ("j", "a", "input", 1)
     assert found[0]["error"].startswith("ValueError: ")
     assert "RuntimeError" in found[1]["payload"]
+
+
+def saved(**fields: Any) -> Message:
+    """A message for "a" with the payload 2, out of a block of three."""
+    block = Block("j", 0, 3, 3, 0, 2, 0, False, "", codec.typed().pack([1, 2, 3], None), None)
+    given = {
+        "routine": "a",
+        "slot": "input",
+        "kind": PortKind.SLOT,
+        "status": "past",
+        "block": block,
+        "cells": (),
+        **fields,
+    }
+    return Message(name="j/7.1", flow="f", row=1, **given)
+
+
+def test_a_saved_message_is_run_with_its_own_payload_and_key() -> None:
+    flow = flow_of(lambda x: (x, rd.current_job().idempotency_key, rd.current_job().attempt))
+    assert replaying.ready(saved(), flow)() == {"output": [(2, "j/7.1", 2)]}
+
+
+def test_a_saved_message_that_cannot_be_run() -> None:
+    with pytest.raises(rd.StateError, match=r"j/7\.1 is no message"):
+        replaying.ready(saved(block=None), flow_of(len))
+    with pytest.raises(rd.StateError, match=r"not known any more.*new_state=True"):
+        replaying.ready(saved(cells=None), flow_of(len))
+    assert replaying.ready(saved(cells=None), flow_of(str), new_state=True)() == {"output": ["2"]}
+    cell = codec.typed().encode((None, {"total": 1}, [], {}, [], None))
+    schema = {"slots": "input", "state": "total: int", "place": "scope job, key None"}
+    with pytest.raises(rd.ConfigurationError, match=r"then state total: int, place .*; now state none"):
+        replaying.ready(saved(cells=(cell,), schema=schema), flow_of(len))
+    with pytest.raises(rd.ConfigurationError, match="no routine 'a'"):
+        replaying.ready(saved(), flow_of(len, "b"))
+
+
+def test_wrong_arguments() -> None:
+    with pytest.raises(rd.ConfigurationError, match="message"):
+        rd.replay_saved("memory://none", 5, flow_of(len))  # type: ignore[arg-type]
+    with pytest.raises(rd.ConfigurationError, match="where the job is saved"):
+        rd.replay_saved(None, "j/1.0", flow_of(len))  # type: ignore[arg-type]
+    with pytest.raises(rd.CheckpointError, match="holds nothing"):
+        rd.replay_saved("memory://none", "j/1.0", flow_of(len))

@@ -59,7 +59,7 @@ def test_it_sees_the_state_that_it_saw(workbench: Build) -> None:
     (letter,) = one.send("s.input", 0, 1, 2, 3).letters
     assert letter.seen is not None
     with pytest.raises(ValueError, match=r"\[0, 1, 2\]"):
-        replaying.activate(other.host, letter.block, JobNote(), letter.seen)
+        replaying.activate(other.host, letter.block, JobNote(), (letter.seen,))
     with pytest.raises(ValueError, match=r"no: \[2\]"):
         replaying.activate(other.host, letter.block._replace(job="another"), JobNote())
 

@@ -18,6 +18,7 @@ from routilux_dist.cli.outcomes import Exit, tell
 from routilux_dist.client import replaying
 from routilux_dist.driver import looking, messages
 from routilux_dist.errors import CheckpointError, SerializationError
+from routilux_dist.plan.plan import PortKind
 from routilux_dist.wire import codec
 from routilux_dist.wire.block import Form, Packed
 
@@ -52,12 +53,42 @@ def every(url: str, run: str | None, key_file: str | None) -> Iterator[dict[str,
             yield message_line(one)
 
 
+def letters(url: str, run: str, key_file: str | None) -> Iterator[dict[str, Any]]:
+    """Yield the dead letters of the jobs of a run, as `letters` does for those of a cluster."""
+    past = looking.past_of(url, run, saving.key_from(key_file))
+    of_job = past is not None and past.machine.find(run) is not None
+    found = (
+        [] if past is None else [(one, one.failure) for one in messages.listed(past.machine) if one.failure is not None]
+    )
+    for place, (one, failure) in enumerate(pair for pair in found if not of_job or pair[1].job == run):
+        yield {
+            "place": place,
+            "routine": one.routine,
+            "slot": failure.slot,
+            "payload": failure.payload if (payload := _payload(one)) is None else payload,
+            "error": failure.message,
+            "error_type": failure.error_type,
+            "attempts": failure.attempts,
+            "message": one.name,
+            "traceback": failure.traceback,
+        }
+
+
+def _payload(message: Message) -> Any:
+    """Return the payload, or None if opening it takes code: of a pickle, or of a type that only the user's code knows."""
+    block = message.block
+    if block is None or not isinstance(block.body, Packed) or block.body.form != Form.TYPED:
+        return None
+    with contextlib.suppress(SerializationError):
+        payload = codec.rows_of(block).payloads[message.row]
+        return payload[1] if message.kind is PortKind.LOGIC else payload
+    return None
+
+
 def message_line(message: Message) -> dict[str, Any]:
     """Return what is known of a message as plain data. A payload is shown where opening it runs no code."""
-    block, failure, shown = message.block, message.failure, ""
-    if block is not None and isinstance(block.body, Packed) and block.body.form == Form.TYPED:
-        with contextlib.suppress(SerializationError):  # of a type that only the user's code knows
-            shown = f"{codec.rows_of(block).payloads[message.row]!r:.200}"
+    failure, payload = message.failure, _payload(message)
+    shown = "" if payload is None else f"{payload!r:.200}"
     said = (
         {} if failure is None else {"error": f"{failure.error_type}: {failure.message}", "attempts": failure.attempts}
     )

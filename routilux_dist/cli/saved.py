@@ -33,6 +33,7 @@ RECOVER_HELP = f"""Go on with a saved job whose processes are gone, and write it
   routilux-dist list --checkpoint ckpt/                        what is saved there
   routilux-dist recover ckpt/ flows.py:words                   the only job
   routilux-dist recover ckpt/ flows.py:words --job-id nightly  one of several
+  routilux-dist recover ckpt/ flows.py:words --retry-failed    its dead letters again
 
 URL is where the job is saved. FLOW may have changed, as long as nothing that waits and no state loses its place; else every
 reason is named and nothing is touched. A job that had ended just gives its results. One that still runs elsewhere is taken over.
@@ -81,6 +82,7 @@ def submit(**asked: Any) -> Exit:
 @click.command(cls=Command, help=RECOVER_HELP)
 @click.argument("checkpoint", metavar="URL")
 @options.flow_argument
+@click.option("--retry-failed", is_flag=True, help="When it has ended, post its dead letters again, for their results.")
 @saved_options
 def recover(**asked: Any) -> Exit:
     """Go on with a saved job."""
@@ -275,21 +277,30 @@ def retry_failed(
 
 @click.command(cls=Command)
 @options.job_argument
+@click.option("--checkpoint", "url", metavar="URL", help="Look at what is saved there instead of into a cluster.")
+@options.KEY
 @options.cluster_options
-def letters(*, job_id: str, address: str | None, namespace: str) -> None:
+def letters(*, job_id: str, url: str | None, key_file: str | None, address: str | None, namespace: str) -> None:
     r"""Write the dead letters of JOB, the messages that ended without success, as lines of JSON.
 
     \b
       routilux-dist letters nightly > letters.jsonl
+      routilux-dist letters nightly --checkpoint ckpt/                    its processes may be gone
       routilux-dist retry-failed nightly --letter 0 --letter 3
+      routilux-dist recover ckpt/ flows.py --job-id nightly --retry-failed
     """
     from routilux_dist.cli import saving, writing
 
     writer = writing.Writer(use_repr=True)
-    with saving.attached(job_id, address, namespace) as job:
-        found = job.dead_letters
-    for place, letter in enumerate(found):
-        writer.write(saving.letter_line(place, letter))
+    if url is not None:
+        from routilux_dist.cli import replaying
+
+        lines = list(replaying.letters(url, job_id, key_file))
+    else:
+        with saving.attached(job_id, address, namespace) as job:
+            lines = [saving.letter_line(place, letter) for place, letter in enumerate(job.dead_letters)]
+    for line in lines:
+        writer.write(line)
     writer.close()
 
 

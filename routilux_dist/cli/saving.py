@@ -44,6 +44,7 @@ class Request:
     output: str = "-"
     use_repr: bool = False
     quiet: bool = False
+    retry_failed: bool = False
 
     def checked(self) -> Checkpoint:
         """Return where the job is saved, and how."""
@@ -100,6 +101,9 @@ def recover(request: Request) -> Exit:
         flow = load_flow(request.flow)
         with _place(request, request.job_id) as runtime:
             job = runtime.recover(request.checked(), flow, job_id=request.job_id, detached=request.detach)
+            if request.retry_failed:
+                job.wait_for_completion()
+                job = job.retry_failed()
             return _through(request, job, writer)
 
 
@@ -260,6 +264,7 @@ def letter_line(place: int, letter: Any) -> dict[str, Any]:
         "error_type": letter.error_type,
         "attempts": letter.attempts,
         "message": letter.message,
+        "traceback": letter.traceback,
     }
 
 

@@ -81,6 +81,11 @@ def recover(
             f"{found.url} holds {run!r} without a job: its process was lost before the message was saved, and nothing was begun; "
             f"submit it with another job_id"
         )
+    if run in jobs:  # a job of its own; the others are its dead letters, posted again
+        for other in jobs:
+            if other != run:
+                worker.adopt(other)
+        return holding(runtime, worker, worker.adopt(run))
     if len(jobs) != 1:
         worker.close()
         raise ConfigurationError(

@@ -91,6 +91,8 @@ def _serve_hosts(machine: Machine, lane: Lane) -> None:
             return
         carried = carried if carried is not None else Carried()
         room = lane.group.max_concurrency - len(carried.known) - len(carried.told)
+        if any(number in machine.crashes for number in (*carried.known, *carried.told)):
+            room = 0  # what is suspect stays alone until it has ended
         _send(machine, lane, _fill(machine, lane, room, most), host, carried)
 
 

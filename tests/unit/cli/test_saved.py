@@ -211,7 +211,9 @@ def test_dead_letters(runtime: rd.Runtime, gate: threading.Event) -> None:
     gate.set()
     job = runtime.submit(held(gate), "bad", job_id="nightly")
     job.wait_for_completion(WAIT)
-    assert json.loads(cli("letters", "nightly").stdout) == {
+    line = json.loads(cli("letters", "nightly").stdout)
+    assert line.pop("traceback").endswith("ValueError: this is bad\n")
+    assert line == {
         "place": 0, "routine": "wait", "slot": "input", "payload": "bad", "error": "this is bad",
         "error_type": "ValueError", "attempts": 1, "message": "nightly/1.0",
     }  # fmt: skip

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from routilux_dist.cli import stores
 from tests.unit.cli.test_main import cli
 
 FLOWS = """
@@ -98,3 +100,25 @@ def test_errors(args: tuple[str, ...], code: int, said: str) -> None:
     result = cli("replay", *args)
     assert (result.exit_code, result.stdout) == (code, "")
     assert said in result.stderr
+
+
+def test_dead_letters_are_told_and_retried_when_the_processes_are_gone(write: Callable[[str, str], Path]) -> None:
+    [line] = [json.loads(line) for line in cli("letters", "nightly", "--checkpoint", "ckpt").stdout.splitlines()]
+    assert line.pop("traceback").endswith("ValueError: no more after ['to', 'bad']\n")
+    assert line == {
+        "place": 0, "routine": "count", "slot": "input", "payload": "bad", "error": "no more after ['to', 'bad']",
+        "error_type": "ValueError", "attempts": 1, "message": dead(),
+    }  # fmt: skip
+    write("mended.py", FLOWS.replace('word == "bad"', "not word"))
+    recover = ("recover", "ckpt", "mended.py:words", "--backend", "local", "--quiet", "--job-id", "nightly")
+    result = cli(*recover, "--retry-failed")
+    assert (result.exit_code, json.loads(result.stdout)) == (0, {"count.output": [1]})
+    assert json.loads(cli(*recover).stdout) == {"count.output": [1, 2]}, "what it was before"
+
+
+@pytest.mark.parametrize("command", stores.COMMANDS, ids=lambda command: str(command.name))
+def test_help_teaches(command: Any) -> None:
+    result = cli(command.name, "--help")
+    assert result.exit_code == 0
+    assert max(map(len, result.stdout.splitlines())) <= 100
+    assert "routilux-dist " in result.stdout

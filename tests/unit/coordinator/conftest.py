@@ -81,3 +81,17 @@ def bench() -> Iterator[Callable[..., Bench]]:
     yield build
     for one in made:
         one.check()
+
+
+def fetching(most: int = 4) -> rd.Flow:
+    """A stateless routine, and an async pool behind it."""
+
+    @rd.routine(max_concurrency=most)
+    async def fetch(x: int) -> int:
+        return x
+
+    flow = rd.Flow("fetching")
+    flow.add_routine(lambda x: x, "a")
+    flow.add_routine(fetch, "fetch")
+    flow.connect("a.output", "fetch.input")
+    return flow

@@ -4,12 +4,11 @@ from collections.abc import Callable
 
 import pytest
 
-import routilux_dist as rd
 from routilux_dist.coordinator import dispatch
 from routilux_dist.coordinator.events import CapacityChanged
 from routilux_dist.plan.tuning import Tuning
 from routilux_dist.testing import Bench
-from tests.unit.coordinator.conftest import chain, summing
+from tests.unit.coordinator.conftest import chain, fetching, summing
 
 Build = Callable[..., Bench]
 
@@ -226,18 +225,6 @@ def test_a_job_that_is_cancelled_while_it_waits_for_a_retry_leaves_nothing(bench
     one.tick(9)
     one.run_out()
     assert one.job("j").status == "completed"
-
-
-def fetching(most: int = 4) -> rd.Flow:
-    @rd.routine(max_concurrency=most)
-    async def fetch(x: int) -> int:
-        return x
-
-    flow = rd.Flow("fetching")
-    flow.add_routine(lambda x: x, "a")
-    flow.add_routine(fetch, "fetch")
-    flow.connect("a.output", "fetch.input")
-    return flow
 
 
 def test_coroutines_of_unknown_cost_wait_together(bench: Build) -> None:

@@ -5,13 +5,13 @@ from collections.abc import Callable
 import pytest
 
 import routilux_dist as rd
-from routilux_dist.coordinator import losses
+from routilux_dist.coordinator import losses, picture
 from routilux_dist.coordinator.commands import Abort, Deliver, Report
-from routilux_dist.coordinator.events import SliceLost
+from routilux_dist.coordinator.events import Restarted, SliceLost
 from routilux_dist.testing import Bench
 from routilux_dist.wire import codec
 from routilux_dist.wire.slices import Kept, Slice
-from tests.unit.coordinator.conftest import chain, summing
+from tests.unit.coordinator.conftest import chain, fetching, summing
 
 Build = Callable[..., Bench]
 
@@ -281,3 +281,39 @@ def test_a_finish_that_kills_its_home_fails_the_job(bench: Build) -> None:
     for _ in range(losses.MAX_CRASHES):
         one.lose()
     assert one.job("j").status == "failed"
+
+
+def test_nobody_is_put_beside_a_suspect_that_still_runs(bench: Build) -> None:
+    """A message that is innocent, and was there twice when others took its host down, would be blamed for a third one."""
+    one = bench(fetching())
+    one.post("j", "fetch.input", last=False)
+    for _ in range(losses.MAX_CRASHES - 1):
+        one.lose()
+        one.tick(1)
+    [alone] = one.slices.values()
+    one.post("j", "fetch.input", last=False)
+    one.finish(running=[alone.blocks[0][0]])
+    [still] = one.slices.values()
+    assert (len(still.running), still.blocks) == (1, []), "the other one waits"
+    one.finish()
+    [after] = one.slices.values()
+    assert (after.running, len(after.blocks)) == ((), 1)
+    one.lose()
+    assert one.job("j").dead == 0
+
+
+def test_crashes_are_known_to_whoever_goes_on(bench: Build) -> None:
+    flow = summing()
+    flow.set_error_handler(GO_ON)
+    one = bench(flow, homes=1, keeps=True)
+    one.post("j", "a.input")
+    one.lose()
+    one.tick(1)
+    again = bench(flow, homes=1, keeps=True)
+    picture.restore(again.machine, picture.take(one.machine))
+    again.feed(Restarted(1))
+    for _ in range(losses.MAX_CRASHES - 1):
+        assert again.job("j").dead == 0
+        again.lose()
+        again.tick(1)
+    assert again.job("j").dead == 1

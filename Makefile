@@ -42,9 +42,9 @@ crash: $(STAMP) ## crash, cut and flip the journal: a million images, every bit 
 	@$(BIN)/python -m tests.property.hostile memory
 	@$(BIN)/python -m tests.property.hostile events 5000
 
-KILLS ?= 60
+KILLS ?= 220
 SEED ?= 0
-chaos: $(STAMP) ## kill KILLS=60 workers, homes and coordinators each, 12 drivers and clusters, and nodes, while work runs on Ray
+chaos: $(STAMP) ## kill KILLS=220 workers, homes and coordinators each, 44 drivers, 33 clusters and nodes, stop 55 coordinators, on Ray
 	@$(BIN)/python -m tests.chaos --kills $(KILLS) --seed $(SEED)
 	@RAY_memory_monitor_refresh_ms=0 $(BIN)/python -m tests.chaos.nodes
 

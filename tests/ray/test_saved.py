@@ -234,7 +234,7 @@ def test_a_detached_coordinator_leaves_when_its_job_has_ended_and_nobody_looks(
     checkpoint = rd.Checkpoint(str(tmp_path), linger=1)
     right = {"fold.output": [[sum(range(200)), 200]]}
     with rd.Runtime(max_workers=2) as first:
-        job = first.submit(folding(), 200, job_id="lingers", checkpoint=checkpoint, detached=True)
+        job = first.submit(folding(slowly=True), 200, job_id="lingers", checkpoint=checkpoint, detached=True)
         assert job.result(timeout=SECONDS) == right
         process = pid_of("lingers")
         with rd.Runtime() as second:
@@ -249,7 +249,7 @@ def test_a_detached_coordinator_leaves_when_its_job_has_ended_and_nobody_looks(
             rd.ConfigurationError, match=r"no saved job 'lingers' runs.*rt\.recover\(…\) gives its results"
         ):
             third.attach("lingers")
-        assert third.recover(checkpoint, folding(), job_id="lingers").result(timeout=SECONDS) == right
+        assert third.recover(checkpoint, folding(slowly=True), job_id="lingers").result(timeout=SECONDS) == right
 
 
 def test_every_client_of_a_job_is_told_how_it_ended(ray_cluster: str, tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """A cluster of a head and two nodes on this machine; in each scenario the nodes that work are lost.
 
-The head has no CPU and holds the driver; coordinators are started on the node of their driver, so a node that is lost has none.
+The head has no CPU and holds the driver; coordinators ask for the node of their driver, and the run says so if one is not there.
 """
 
 from __future__ import annotations

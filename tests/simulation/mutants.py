@@ -107,9 +107,7 @@ MUTANTS = (
         scenario=Crowd,
         seed=288,
     ),
-    Mutant(
-        "state that dies is not missed", "losses.lost", "_state_lost(machine, flight, event.reason)", "pass", seed=26
-    ),
+    Mutant("state that dies is not missed", "losses.lost", "_state_lost(machine, flight, event)", "pass", seed=26),
     Mutant(
         "what was to be forgotten is forgotten",
         "losses.lost",
@@ -453,8 +451,8 @@ MUTANTS = (
     Mutant(
         "homes are not told their state",
         "machine._restarted",
-        "0, 0.0, lane.homed",
-        "0, 0.0, False",
+        "0.0, lane.homed",
+        "0.0, False",
         scenario=Saved,
         seed=31,
     ),

@@ -20,7 +20,7 @@ demo: $(STAMP) ## count what a code base is made of, on Ray
 	@$(BIN)/python -m examples.code_census
 
 test: $(STAMP) ## run every test
-	@$(BIN)/python -m pytest -p tests.beside
+	@$(BIN)/python -m pytest
 
 SEEDS ?= 100000
 FIRST ?= 0

@@ -105,7 +105,11 @@ def flowing(machine: Machine) -> list[str]:
     """Whoever holds others up has work that is not held up itself."""
     if not machine.held:
         return []
-    late = [lane for lane in machine.lanes.values() if any(port not in machine.held for port in lane.backlog)]
+    late = [
+        lane
+        for lane in machine.lanes.values()
+        if any(machine.held.get(port, frozenset()) is not None for port in lane.backlog)
+    ]
     return [] if late or machine.flights else ["all that waits is held up"]
 
 

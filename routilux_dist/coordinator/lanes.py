@@ -1,12 +1,12 @@
 """Queues of blocks: putting, taking, moving out of the way.
 
-`held` are ports whose messages wait for now, see `pressure`; control blocks never do.
+`held` are ports whose messages wait for now, of all jobs (None) or of some, see `pressure`; control blocks never do.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 
 from routilux_dist.coordinator.state import Job, JobQueue, Lane, Queued
@@ -14,7 +14,8 @@ from routilux_dist.ids import JobStatus
 from routilux_dist.plan.plan import GroupKind
 from routilux_dist.wire.block import Block
 
-NOTHING: frozenset[int] = frozenset()
+Held = Mapping[int, AbstractSet[str] | None]
+NOTHING: Held = {}
 
 
 def show(lane: Lane) -> None:
@@ -59,7 +60,7 @@ def put(lane: Lane, job: Job, queued: Queued, front: bool = False) -> None:
     lane.rows[block.port] = lane.rows.get(block.port, 0) + block.rows
 
 
-def ready(lane: Lane, held: AbstractSet[int] = NOTHING) -> bool:
+def ready(lane: Lane, held: Held = NOTHING) -> bool:
     """Whether there is a block to take; if so, the first job in turn has one."""
     if not held:
         return bool(lane.order)
@@ -70,7 +71,7 @@ def ready(lane: Lane, held: AbstractSet[int] = NOTHING) -> bool:
     return False
 
 
-def peek(lane: Lane, held: AbstractSet[int] = NOTHING) -> Queued:
+def peek(lane: Lane, held: Held = NOTHING) -> Queued:
     """Return the block that `take` would return; for a lane that is `ready`."""
     queue = lane.queues[lane.order[0]]
     if held and (found := _next(queue, held)) is not None:
@@ -78,7 +79,7 @@ def peek(lane: Lane, held: AbstractSet[int] = NOTHING) -> Queued:
     return queue.inner[0] if queue.inner else queue.entry[0]
 
 
-def take(lane: Lane, rotate: bool = True, held: AbstractSet[int] = NOTHING) -> Queued:
+def take(lane: Lane, rotate: bool = True, held: Held = NOTHING) -> Queued:
     """Take the next block: started work before new work, jobs in turn if `rotate`."""
     job = lane.order[0]
     queue = lane.queues[job]
@@ -99,11 +100,19 @@ def take(lane: Lane, rotate: bool = True, held: AbstractSet[int] = NOTHING) -> Q
     return queued
 
 
-def _next(queue: JobQueue, held: AbstractSet[int]) -> tuple[deque[Queued], int] | None:
+def waits(block: Block, held: Held) -> bool:
+    """Whether a block is held up."""
+    if not block.rows or block.port not in held:
+        return False
+    jobs = held[block.port]
+    return jobs is None or block.job in jobs
+
+
+def _next(queue: JobQueue, held: Held) -> tuple[deque[Queued], int] | None:
     """Return where a job's next block is that is not held, or None."""
     for side in (queue.inner, queue.entry):
         for place, queued in enumerate(side):
-            if queued.block.port not in held or not queued.block.rows:
+            if not waits(queued.block, held):
                 return side, place
     return None
 

@@ -86,7 +86,7 @@ class Machine:
             group.index: _inner_ports(plan, group) for group in plan.groups if group.kind is not GroupKind.SOLO
         }
         #: Ports whose messages wait because those they lead to are far behind; and, by routine, which these are. Worked out.
-        self.held: frozenset[int] = frozenset()
+        self.held: lanes.Held = {}
         self.before: dict[str, frozenset[int]] = {}
         self.door_open = True
         self.door_bytes = self.door_blocks = 0

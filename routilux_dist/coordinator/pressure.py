@@ -1,9 +1,9 @@
 """Backpressure inside a flow: what may not begin for now, because those it leads to are far behind.
 
 A *late* routine has more messages waiting than its lane's share of what may wait. Everything that leads to it, and that it does
-not lead back to, waits until it has caught up. Of several late routines the last one along the flow is held up by nobody, has
-work and gets a slice: something always runs, and in the end nothing is late. Within a cycle nobody waits for anybody: there,
-`max_messages` is the bound.
+not lead back to, waits until it has caught up: of all jobs, or only of those that would be too many by themselves. Of several
+late routines the last one along the flow is held up by nobody, has work and gets a slice: something always runs, and in the end
+nothing is late. Within a cycle nobody waits for anybody: there, `max_messages` is the bound.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from routilux_dist.coordinator.lanes import Held
 from routilux_dist.coordinator.state import Lane
 from routilux_dist.plan.plan import GroupKind, GroupPlan, Plan, PortKind
 from routilux_dist.plan.tuning import Tuning
@@ -18,15 +19,29 @@ from routilux_dist.plan.tuning import Tuning
 if TYPE_CHECKING:
     from routilux_dist.coordinator.machine import Machine
 
-NOTHING: frozenset[int] = frozenset()
 
-
-def held(machine: Machine) -> frozenset[int]:
-    """Return the ports whose messages should wait."""
-    ports = NOTHING
-    for routine in {routine for lane in machine.board.late.values() for routine in _late(machine, lane)}:
-        ports |= _before(machine, routine)
+def held(machine: Machine) -> Held:
+    """Return the ports whose messages should wait: those of some jobs, or of all."""
+    ports: dict[int, frozenset[str] | None] = {}
+    for lane in machine.board.late.values():
+        jobs = _to_blame(lane)
+        for port in {port for routine in _late(machine, lane) for port in _before(machine, routine)}:
+            others = ports.get(port, frozenset())
+            ports[port] = None if jobs is None or others is None else others | jobs
     return ports
+
+
+def _to_blame(lane: Lane) -> frozenset[str] | None:
+    """Return the jobs of which more than half of what may wait in a late lane does, if without these it is not late; else None.
+
+    So a job that emits more at once than may wait holds up itself, and not those that have hardly begun.
+    """
+    # Of a job only the blocks are known: their bytes are taken for those of all.
+    each = lane.backlog_bytes / lane.backlog_blocks
+    half = min(lane.most_blocks, lane.most_bytes / each if each else math.inf) / 2
+    waiting = {job: len(lane.queues[job].inner) for job in lane.order}
+    large = {job: count for job, count in waiting.items() if count >= half}
+    return frozenset(large) if lane.backlog_blocks - sum(large.values()) < half else None
 
 
 def bounds(tuning: Tuning, group: GroupPlan, homes: int) -> tuple[float, float]:

@@ -113,9 +113,9 @@ def describe(machine: Machine, job: Job) -> str:
                 rows[path] = rows.get(path, 0) + queued.block.rows
             listed = ", ".join(f"{n} at {path}" for path, n in rows.items())
             parts.append(f"messages wait for a worker of {lane.group.name}: {listed}")
-    waiting = {
-        p for place in job.lanes for p in machine.lanes[place].rows if machine.lanes[place].rows[p]
-    } & machine.held
+    waiting = {p for place in job.lanes for p in machine.lanes[place].rows if machine.lanes[place].rows[p]} & {
+        port for port, jobs in machine.held.items() if jobs is None or job.id in jobs
+    }
     if waiting:
         paths = ", ".join(sorted(machine.plan.ports[port].path for port in waiting))
         parts.append(f"{paths}: held up until what comes behind has caught up")

@@ -75,7 +75,7 @@ def miscount_the_backlog(machine: Machine) -> None:
 
 
 def hold_everybody_up(machine: Machine) -> None:
-    machine.held = frozenset(range(len(machine.plan.ports)))
+    machine.held = dict.fromkeys(range(len(machine.plan.ports)))
     machine.flights.clear()
 
 

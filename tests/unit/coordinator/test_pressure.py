@@ -6,6 +6,7 @@ import pytest
 
 import routilux_dist as rd
 from routilux_dist.coordinator import pressure, views
+from routilux_dist.coordinator.events import SliceFinished
 from routilux_dist.plan.tuning import Tuning
 from routilux_dist.testing import Bench
 from routilux_dist.testing.bench import compile_for
@@ -108,7 +109,8 @@ def test_blocks_and_bytes_are_bounded(bench: Build, tuning: Tuning) -> None:
 
 def test_a_paused_job_holds_nobody_up(bench: Build) -> None:
     one = bench(summing(), workers=2, homes=1, tuning=NARROW)
-    flood(one, "paused")
+    for job in ("first", "paused", "third", "fourth"):
+        flood(one, job, 1)
     one.post("j", "a.input")
     assert out(one) == {"total": 1}
     one.ask("paused", "pause")
@@ -124,7 +126,7 @@ def test_a_paused_job_holds_nobody_up(bench: Build) -> None:
 def test_each_home_has_its_share(bench: Build) -> None:
     one = bench(summing(), workers=2, homes=2, tuning=Tuning(max_pending_blocks=4))
     flood(one, times=3)  # all of them for the home of the job, whose share is two
-    one.post("k", "a.input")
+    one.post("j", "a.input", last=False)
     assert out(one) == {"total": 1}
 
 
@@ -137,3 +139,30 @@ def test_one_activation_that_emits_without_end_is_ended_by_max_messages(bench: B
     assert one.job("j").status == "failed"
     assert "max_messages=50" in one.job("j").failure.message  # type: ignore[union-attr]
     assert not any(lane.backlog for lane in one.machine.lanes.values())
+
+
+def test_a_job_that_has_emitted_too_much_at_once_holds_up_itself_alone(bench: Build) -> None:
+    one = bench(fork(), homes=1, tuning=Tuning(max_pending_blocks=4))
+    for name in ("huge", "small", "other"):
+        one.post(name, "total.input", last=False)
+    work = slice_of(one, "total")
+    one.post("huge", "a.input", last=False)
+    huge = slice_of(one, "a")
+    blocks = [huge.blocks[0][1]._replace(port=one.port("total.input"), entry=False) for _ in range(9)]
+    receipt = one.receipt(huge)
+    receipt.blocks.extend(blocks)
+    receipt.tally("huge").emitted += 9
+    del one.slices[huge.id]
+    one.feed(SliceFinished(receipt))
+    one.post("huge", "a.input", last=False)
+    assert out(one) == {"total": 1}
+    one.post("small", "a.input", last=False)
+    assert out(one) == {"total": 1, "a": 1}, "the small job begins"
+    for _ in range(2):
+        one.finish(slice_of(one, "a"), emit={"total.input": 1})
+        one.post("small", "a.input", last=False)
+    assert out(one) == {"total": 1}, "two of a bound of four are all that others than the huge one may have there"
+    assert "held up" in views.describe(one.machine, one.job("small"))
+    assert work.id in one.slices
+    one.run_out()
+    assert one.job("huge").pending == one.job("small").pending == 0

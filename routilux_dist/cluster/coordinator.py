@@ -103,8 +103,10 @@ class Coordinator:
         self._workplaces = Workplaces(shipment, running, workers, cpus, tuning.inline_bytes, crew)
         self._guarded(self._driver.begin)
         self._set_timer()
+        #: Looks for processes that stand still, until the end; nobody waits for it.
+        self._lookout: asyncio.Task[None] | None = None
         if tuning.stopped_seconds is not None:
-            self._keep(asyncio.ensure_future(self._look_out(Lookout(tuning.stopped_seconds))))
+            self._lookout = asyncio.ensure_future(self._look_out(Lookout(tuning.stopped_seconds)))
 
     def _open_run(
         self, opening: Opening, workers: int, slots: Mapping[int, int], beside: AbstractSet[int]
@@ -201,6 +203,8 @@ class Coordinator:
         if self.saved and self._fatal is None:
             await self._drain()
         self.closed = True
+        if self._lookout is not None:
+            self._lookout.cancel()
         self._cancel_all()
         self._door.set()
         for inbox in self._inboxes.values():
@@ -243,9 +247,7 @@ class Coordinator:
             asyncio.get_running_loop().call_soon(lambda: self._feed(SliceLost(work.id, work.attempt, reason)))
             return
         self._refs[work.id], self._sent[work.id] = receipt, self._clock.monotonic()
-        self._keep(asyncio.ensure_future(self._await(work, receipt, stored)))
-
-    def _keep(self, task: asyncio.Task[None]) -> None:
+        task = asyncio.ensure_future(self._await(work, receipt, stored))
         self._flying.add(task)  # the loop itself holds tasks weakly
         task.add_done_callback(self._flying.discard)
 

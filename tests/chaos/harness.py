@@ -428,7 +428,7 @@ class Harness:
         """A run that proves nothing is wrong too."""
         figures, wrong = self.totals.figures, self.totals.violations
         kills, hits = figures.get("kills", 0), figures.get("hits", 0)
-        if not wrong and hits < 0.8 * kills:
+        if not wrong and kills - hits > max(1, 0.2 * kills):  # of a few, one may miss
             wrong.append(f"only {hits} of {kills} kills met work under way: this proves nothing")
         if not wrong and not kills:
             wrong.append("nothing was killed: this proves nothing")

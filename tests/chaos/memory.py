@@ -1,6 +1,8 @@
 """A node that runs out of memory: one message takes more and more, until Ray's memory monitor ends its process.
 
-On a Ray of its own, whose monitor acts when there is somewhat less memory than now. Prints a JSON object.
+On a Ray of its own, whose monitor acts when there is somewhat less memory than now: what else runs on the machine must not
+take or give back much meanwhile. Prints a JSON object; the exit code is 1 unless the message was tried three times and put aside,
+the reason was named, and all others went through.
 """
 
 from __future__ import annotations
@@ -38,8 +40,8 @@ def take(x: int) -> int:
     return x
 
 
-def main() -> None:
-    """Run one job."""
+def main() -> int:
+    """Run one job; return the exit code."""
     part = (get_used_memory() + ROOM) / get_system_memory()
     os.environ.update(RAY_memory_usage_threshold=f"{part:.4f}", RAY_memory_monitor_refresh_ms="50", **POLICY)
     ray.init(address="local", num_cpus=2, object_store_memory=100 << 20, include_dashboard=False, log_to_driver=False)
@@ -53,7 +55,10 @@ def main() -> None:
         letters = [(letter.payload, letter.attempts, str(letter.error)) for letter in job.dead_letters]
     ray.shutdown()
     sys.stdout.write(json.dumps({"outputs": sorted(outputs), "letters": letters}) + "\n")
+    others = [x for x in range(N) if x != BAD]
+    blamed = [(payload, attempts) for payload, attempts, error in letters if "out of memory" in error]
+    return int(sorted(outputs) != others or blamed != [(BAD, 3)])
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

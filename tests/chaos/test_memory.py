@@ -1,18 +1,14 @@
-"""No memory left: in a process it is an error like any other, on a node it is a crash whose reason is named."""
+"""No memory left in a process: an error like any other. A node that runs out of it is the matter of `tests.chaos.memory`."""
 
 from __future__ import annotations
 
-import json
 import os
 import resource
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 import routilux_dist as rd
-from tests.chaos.harness import ROOT, environment
 from tests.chaos.memory import BAD, N
 from tests.conformance.support import WAIT, build
 
@@ -48,21 +44,3 @@ def test_a_process_that_gets_no_memory_raises_an_ordinary_error(ray_cluster: str
     [letter] = job.dead_letters
     assert (letter.payload, letter.attempts, letter.error_type) == (BAD, 1, "MemoryError")
     assert "could not get the memory that it asked for" in str(job.errors[0])
-
-
-@pytest.mark.slow
-def test_a_message_that_fills_its_node_is_put_aside_and_the_reason_is_named() -> None:
-    ran = subprocess.run(
-        [sys.executable, "-m", "tests.chaos.memory"],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        env=environment(),
-        timeout=240,
-    )
-    assert ran.returncode == 0, ran.stderr[-3000:]
-    told = json.loads(ran.stdout.splitlines()[-1])
-    assert told["outputs"] == [x for x in range(N) if x != BAD]
-    [(payload, attempts, error)] = told["letters"]
-    assert (payload, attempts) == (BAD, 3)
-    assert "out of memory" in error

@@ -10,7 +10,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -110,6 +110,15 @@ def ended_by(exc: BaseException, *, debug: bool) -> Exit:
         tell(exc.shown)
     tell(f"error: {_message(exc)}")
     return Exit.USAGE if isinstance(exc, ConfigurationError) else Exit.FAILED
+
+
+def leave_at_once(exc: KeyboardInterrupt) -> NoReturn:
+    """End this process, whatever its threads are at: leaving in good order would wait for them, or for what they wait for."""
+    code = ended_by(exc, debug=False)
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):
+            stream.flush()
+    os._exit(int(code))
 
 
 def _message(exc: BaseException) -> str:

@@ -137,9 +137,9 @@ def _place(request: Request, job_id: str | None) -> Iterator[Runtime]:
                 f"stopping: what is running has {DRAIN_SECONDS:g} s to be finished and saved; once more stops at once\n{go_on}"
             )
             runtime.shutdown()
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as again:
             outcomes.tell(f"stopped at once: what was running will be run again\n{go_on}")
-            raise
+            outcomes.leave_at_once(again)
         raise
     except BaseException:
         runtime.shutdown()

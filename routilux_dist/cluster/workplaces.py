@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import functools
 from typing import Any
 
 import ray
@@ -12,6 +14,10 @@ from routilux_dist.cluster.lookout import Whereabouts
 from routilux_dist.plan.plan import GroupKind, GroupPlan, Plan
 from routilux_dist.wire.slices import Slice
 from routilux_workers.entry import Shipment
+
+#: Seconds before Ray is asked to cancel a call: one that is cancelled while it is being sent may never arrive, and an actor then
+#: waits half a minute for it and refuses those that came after it.
+SENDING_SECONDS = 0.2
 
 
 class Workplaces:
@@ -121,7 +127,7 @@ class Workplaces:
         elif force and slice_id in self._at:
             self.retire(slice_id)
         else:
-            ray.cancel(receipt, force=force)
+            asyncio.get_running_loop().call_later(SENDING_SECONDS, functools.partial(ray.cancel, receipt, force=force))
 
     def actor_of(self, slice_id: int) -> Any:
         """Return the actor that has a slice; None if it is a task."""

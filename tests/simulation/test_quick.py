@@ -12,7 +12,7 @@ from tests.meta.repo import ROOT
 from tests.simulation.scenarios import everything
 
 #: On two cores; fixed seeds from 0 on.
-SCHEDULES, PROCESSES = 60_000, 2
+SCHEDULES, PROCESSES = 20_000, 2
 
 
 def test_no_schedule_breaks_a_promise() -> None:

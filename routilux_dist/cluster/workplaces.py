@@ -86,7 +86,6 @@ class Workplaces:
             options = resources.call_options(group, self._workers, self._cpus)
             actor = remotes.HostActor.options(**options).remote(self._shipment, group.index, partition, label)
             self._actors[place] = actor
-            self._crew.hands.watch(actor.where.remote(), lambda well, where: self._settled(actor, well, where))
         return actor
 
     def _settled(self, actor: Any, well: bool, where: Any) -> None:
@@ -106,7 +105,11 @@ class Workplaces:
             return self._share.done(slice_id, now, well)
         at = self._at.pop(slice_id, None)
         if at is not None:
-            self._load[at[0]] -= 1
+            place, actor = at
+            self._load[place] -= 1
+            # Not when it is started: of two calls that are sent to a new actor at once, Ray loses one now and then.
+            if well and actor not in self._wheres and self._actors.get(place) is actor:
+                self._crew.hands.watch(actor.where.remote(), lambda well, where: self._settled(actor, well, where))
         self._innocent.discard(slice_id)
         return True
 

@@ -108,7 +108,7 @@ class Workplaces:
             place, actor = at
             self._load[place] -= 1
             # Not when it is started: of two calls that are sent to a new actor at once, Ray loses one now and then.
-            if well and actor not in self._wheres and self._actors.get(place) is actor:
+            if well and place in self._actors and self._actors[place] is actor and actor not in self._wheres:
                 self._crew.hands.watch(actor.where.remote(), lambda well, where: self._settled(actor, well, where))
         self._innocent.discard(slice_id)
         return True

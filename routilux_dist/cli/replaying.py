@@ -61,17 +61,9 @@ def letters(url: str, run: str, key_file: str | None) -> Iterator[dict[str, Any]
         [] if past is None else [(one, one.failure) for one in messages.listed(past.machine) if one.failure is not None]
     )
     for place, (one, failure) in enumerate(pair for pair in found if not of_job or pair[1].job == run):
-        yield {
-            "place": place,
-            "routine": one.routine,
-            "slot": failure.slot,
-            "payload": failure.payload if (payload := _payload(one)) is None else payload,
-            "error": failure.message,
-            "error_type": failure.error_type,
-            "attempts": failure.attempts,
-            "message": one.name,
-            "traceback": failure.traceback,
-        }
+        payload = _payload(one)
+        shown = failure.payload if payload is None else payload
+        yield saving.letter_line(place, failure, payload=shown, error=failure.message, message=one.name)
 
 
 def _payload(message: Message) -> Any:

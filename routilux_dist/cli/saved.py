@@ -298,7 +298,10 @@ def letters(*, job_id: str, url: str | None, key_file: str | None, address: str 
         lines = list(replaying.letters(url, job_id, key_file))
     else:
         with saving.attached(job_id, address, namespace) as job:
-            lines = [saving.letter_line(place, letter) for place, letter in enumerate(job.dead_letters)]
+            lines = [
+                saving.letter_line(n, one, payload=one.payload, error=str(one.error), message=one.message)
+                for n, one in enumerate(job.dead_letters)
+            ]
     for line in lines:
         writer.write(line)
     writer.close()

@@ -19,7 +19,9 @@ from routilux_dist.errors import ConfigurationError
 if TYPE_CHECKING:
     from routilux_dist.checkpoint.options import Checkpoint
     from routilux_dist.client.job import Job
+    from routilux_dist.client.results import DeadLetter
     from routilux_dist.client.runtime import Runtime
+    from routilux_dist.wire.failure import Failure
 
 #: Seconds in which the news of a job that has ended come.
 NEWS_SECONDS = 30.0
@@ -253,17 +255,17 @@ def file_lines(described: Mapping[str, Any]) -> Iterator[str]:
         yield f"  note: {note}"
 
 
-def letter_line(place: int, letter: Any) -> dict[str, Any]:
-    """Return a dead letter as plain data."""
+def letter_line(place: int, letter: DeadLetter | Failure, *, payload: Any, error: str, message: str) -> dict[str, Any]:
+    """Return a dead letter as plain data, whether a cluster or a store tells of it."""
     return {
         "place": place,
         "routine": letter.routine,
         "slot": letter.slot,
-        "payload": letter.payload,
-        "error": str(letter.error),
+        "payload": payload,
+        "error": error,
         "error_type": letter.error_type,
         "attempts": letter.attempts,
-        "message": letter.message,
+        "message": message,
         "traceback": letter.traceback,
     }
 

@@ -40,8 +40,8 @@ class Workplaces:
         #: (group, number) -> actor; the number is the partition, or the place in the pool.
         self._actors: dict[tuple[int, int], Any] = {}
         self._load: dict[tuple[int, int], int] = {}
-        #: Actor -> where its process is, once it has said so.
-        self._wheres: dict[Any, Whereabouts] = {}
+        #: Actor -> where its process is; None from when it is asked until it has said so.
+        self._wheres: dict[Any, Whereabouts | None] = {}
         #: Slice -> the place and the actor that it was sent to.
         self._at: dict[int, tuple[tuple[int, int], Any]] = {}
         #: Slices that had no part in the end of their actor.
@@ -89,7 +89,7 @@ class Workplaces:
         return actor
 
     def _settled(self, actor: Any, well: bool, where: Any) -> None:
-        if well and actor in self._actors.values():
+        if well and actor in self._wheres:  # else it is gone
             self._wheres[actor] = where
 
     def where(self, slice_id: int) -> Whereabouts | None:
@@ -109,6 +109,7 @@ class Workplaces:
             self._load[place] -= 1
             # Not when it is started: of two calls that are sent to a new actor at once, Ray loses one now and then.
             if well and place in self._actors and self._actors[place] is actor and actor not in self._wheres:
+                self._wheres[actor] = None
                 self._crew.hands.watch(actor.where.remote(), lambda well, where: self._settled(actor, well, where))
         self._innocent.discard(slice_id)
         return True

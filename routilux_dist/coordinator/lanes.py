@@ -28,8 +28,9 @@ def show(lane: Lane) -> None:
 
 def fly(lane: Lane, change: int) -> None:
     """Count slices that were sent, or are no longer out."""
-    before, lane.flying = lane.flying, lane.flying + change
-    lane.board.busy += change if lane.shares_work else (lane.flying > 0) - (before > 0)
+    before = weight(lane)
+    lane.flying += change
+    lane.board.busy += weight(lane) - before
     show(lane)
 
 

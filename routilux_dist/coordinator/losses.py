@@ -51,7 +51,7 @@ def lost(machine: Machine, event: SliceLost) -> None:
             _state_lost(machine, flight, event)
         return
     size = _part_size(machine, flight)
-    for number, block in reversed(flight.blocks.items()) if homed else flight.blocks.items():
+    for number, block in reversed(flight.blocks.items()):
         if block.job in jobs:
             _suspect(machine, jobs[block.job], flight, (number, block), size, event)
     for job in jobs.values():
@@ -88,7 +88,7 @@ def _suspect(
             machine.crashes[again] = crashes
             commit.put_back(machine, {job.id: job}, flight.lane, again, part)
         return
-    for part in parts:
+    for part in reversed(parts):
         again = number if part is block else machine.number("block")
         machine.crashes[again] = crashes
         posting.sleep(machine, job, max(DELAYS[crashes], event.pause), part._replace(entry=False), again)

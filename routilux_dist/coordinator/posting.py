@@ -112,11 +112,11 @@ def leave_door(machine: Machine, block: Block) -> None:
 
 
 def enqueue(machine: Machine, job: Job, block: Block, number: int | None = None) -> None:
-    """Queue a block of a job, whose messages are accepted already."""
+    """Queue a block of a job, whose messages are accepted already. Suspects go first: they have waited once."""
     job.blocks += 1
     job.pending += block.rows
     number = machine.number("block") if number is None else number
-    lanes.put(machine.lane(block.port, block.partition), job, Queued(number, block))
+    lanes.put(machine.lane(block.port, block.partition), job, Queued(number, block), front=number in machine.crashes)
 
 
 def sleep(machine: Machine, job: Job, delay: float, block: Block, number: int | None = None) -> None:

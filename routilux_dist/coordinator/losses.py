@@ -10,8 +10,9 @@ from routilux_dist.coordinator.commands import Deliver
 from routilux_dist.coordinator.events import SliceLost
 from routilux_dist.coordinator.state import Carried, Flight, Job
 from routilux_dist.plan.plan import GroupKind
-from routilux_dist.wire.block import Block, cut, name_of
+from routilux_dist.wire.block import Block, cut
 from routilux_dist.wire.failure import Failure, Letter
+from routilux_dist.wire.names import name_of
 
 if TYPE_CHECKING:
     from routilux_dist.coordinator.machine import Machine

@@ -23,12 +23,13 @@ from routilux_dist.driver import durable, looking
 from routilux_dist.errors import CheckpointError, StateError
 from routilux_dist.flow import naming
 from routilux_dist.plan.plan import PortKind
-from routilux_dist.wire.block import Block, Packed, name_of
+from routilux_dist.wire.block import Block, Packed
 from routilux_dist.wire.failure import Failure, Letter
+from routilux_dist.wire.names import name_of
 from routilux_dist.wire.slices import FINISHED, JobNote, Slice
 
 #: "job/block.row", and for what a routine handed on in its process also the place in what the row led to.
-_NAME = re.compile(r"(?:([^/]+)/)?(\d+\.\d+)(\.\d+)*")
+_NAME = re.compile(r"(?:([^/]+)/)?(\d+\.\d+)([./][\d.]+)*")
 #: Names that are looked through for those that look like a wrong one.
 MAX_NAMES = 10_000
 
@@ -198,12 +199,19 @@ def _is(name: str, wanted: str) -> bool:
     return name == wanted or name.partition("/")[2] == wanted
 
 
+def _leads(name: str, wanted: str) -> bool:
+    """Whether a message is the one that is wanted, or has led to it."""
+    return any(
+        _is(name, wanted) or wanted.startswith((name + ".", name + "/")) for name in (name, name.partition("/")[2])
+    )
+
+
 def _place(number: int, block: Block, wanted: str, root: str) -> int | None:
     """Return the row of a block that a name, or the root of it, stands for."""
     if not block.rows:
         return None
     if block.origin:
-        return 0 if _is(block.origin, wanted) else None
+        return next((row for row, name in enumerate(_names(number, block)) if _leads(name, wanted)), None)
     first, source = block.part or (0, number)
     job, slash, _ = wanted.partition("/")
     if not root or (slash and block.job != job):

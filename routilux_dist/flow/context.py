@@ -78,10 +78,12 @@ class JobContext:
 
     @property
     def idempotency_key(self) -> str:
-        """A text that is the same when this activation is tried again after an error, and different for all others.
+        """A text that is the same whenever this activation runs again, and different for all others.
 
-        Hand it to outside systems that can refuse a second request with the same key. When a worker dies, what it ran may run
-        again as part of another slice, and the key may differ then: where that matters, use one that the payload brings along.
+        Hand it to outside systems that can refuse a second request with the same key. It stays when the activation is tried again
+        after an error, and when it runs again because a worker, a node or the coordinator was lost. It is made of where the
+        message comes from: an activation that emits other messages when it runs again, or in another order, gives its messages
+        other keys. A `finish` or flush that had to be broken off gets a new one.
         """
         return self._activity.idempotency_key
 

@@ -75,7 +75,8 @@ class Block(NamedTuple):
         attempt: Which try this is, counted from 1.
         hops: Connections that the messages have passed, at most.
         entry: Whether they come from outside the flow and were not started yet.
-        origin: Idempotency key of a message that is tried again, else "".
+        origin: What its messages are called if that does not follow from its number, because they were called so before they came
+            into this block; else "". See `names`.
         body: The messages.
         part: (first row, block it was cut from) if the block is only these `rows` rows of its body, else None.
     """
@@ -91,12 +92,6 @@ class Block(NamedTuple):
     origin: str
     body: Body
     part: tuple[int, int] | None = None
-
-
-def name_of(number: int, block: Block, row: int = 0) -> str:
-    """Return what a message is called: the idempotency key of its activation."""
-    first, source = block.part or (0, number)
-    return block.origin or f"{block.job}/{source}.{first + row}"
 
 
 def split(number: int, block: Block, rows: int) -> tuple[Block, Block]:

@@ -336,7 +336,13 @@ MUTANTS = (
         "pass",
         seed=54,
     ),
-    Mutant("what there is no time for vanishes", "trees._drain", "host.spill(activity, *left)", "pass", seed=12),
+    Mutant(
+        "what there is no time for vanishes",
+        "trees._drain",
+        "forks.spill_stack(host, activity, reversed(queue))",
+        "pass",
+        seed=12,
+    ),
     # ---- paces, pools that wait, shared state --------------------------------------------------------------------
     Mutant(
         "what begins is not booked",

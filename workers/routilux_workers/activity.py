@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from routilux_dist.errors import ConfigurationError, ValidationError
 from routilux_dist.flow import naming
-from routilux_dist.wire import reducing
+from routilux_dist.wire import names, reducing
 from routilux_dist.wire.block import Block, Items, Mark, Packed
 from routilux_dist.wire.codec import PICKLE, Codec, decode
 from routilux_dist.wire.slices import JobNote, Receipt
 
 if TYPE_CHECKING:
+    from routilux_workers.forks import Fork
     from routilux_workers.outbox import Outbox
     from routilux_workers.steps import Step
 
@@ -26,19 +27,21 @@ class Activity:
 
     __slots__ = (
         "attempt",
+        "base",
+        "block",
         "block_id",
         "boxed",
         "codec",
         "depth",
-        "first",
         "flow_id",
+        "fork",
         "is_cancelled",
         "item",
         "job_id",
         "local",
         "note",
+        "nth",
         "ordinal",
-        "origin",
         "path",
         "receipt",
         "row",
@@ -57,11 +60,13 @@ class Activity:
         self.job_id = ""
         self.note = JobNote()
         self.attempt = 1
-        self.origin = ""
-        #: Block of the message and its place there; parts of a block keep both.
-        self.block_id = self.first = 0
-        self.row = 0
-        #: Number of the activation within the tree of its entry row.
+        #: Block of the message that the slice was given, its place there, and the hops of what is called like it.
+        self.block_id = self.row = self.base = 0
+        self.block: Block
+        #: If the message at hand is, or comes from, one of several that an activation emitted here: where, and which of them.
+        self.fork: Fork | None = None
+        self.nth = 0
+        #: Activations within the tree of its entry row so far.
         self.ordinal = 0
         self.item: int | None = None
         #: In an ordered stream: mark of the entry row, and number of the next message that leaves its tree here.
@@ -80,10 +85,11 @@ class Activity:
     def enter(self, block_id: int, block: Block, note: JobNote) -> None:
         """Turn to the messages of a block."""
         self.job_id, self.note = block.job, note
-        self.first, self.block_id = block.part or (0, block_id)
-        self.attempt, self.origin = block.attempt, block.origin
-        self.item = self.path = None
-        self.row = self.ordinal = 0
+        self.block_id, self.block, self.attempt = block_id, block, block.attempt
+        # What a control block asks for are messages of its own making, and not what it leads to.
+        self.base = block.hops if block.rows else block.hops - 1
+        self.fork = self.item = self.path = None
+        self.nth = self.row = self.ordinal = 0
 
     def turn_to(self, row: int, items: Items) -> None:
         """Turn to a row of the block."""
@@ -107,6 +113,12 @@ class Activity:
             return self.item
         self.sequence += 1
         return (*self.path, self.sequence)
+
+    def name(self, hops: int) -> str:
+        """Return what the message is called that has passed so many connections: what runs, or what follows from it alone."""
+        if self.fork is not None:
+            return self.fork.name(self, self.nth, hops)
+        return names.onward(names.name_of(self.block_id, self.block, self.row), hops - self.base)
 
     def drop(self) -> None:
         """Forget what the activation did."""
@@ -138,8 +150,7 @@ class Activity:
 
     @property
     def idempotency_key(self) -> str:
-        root = self.origin or f"{self.job_id}/{self.block_id}.{self.first + self.row}"
-        return f"{root}.{self.ordinal}" if self.ordinal else root
+        return self.name(self.depth - 1)
 
     def emit(self, event: str, payload: Any) -> None:
         """Emit on behalf of the running routine."""

@@ -17,8 +17,9 @@ from routilux_dist.errors import SerializationError
 from routilux_dist.flow.context import ACTIVITY
 from routilux_dist.wire import codec, reducing
 from routilux_dist.wire.block import Block, Mark, Rows
+from routilux_dist.wire.names import name_of
 from routilux_dist.wire.slices import Receipt
-from routilux_workers import blame
+from routilux_workers import blame, forks
 from routilux_workers.activity import Activity
 from routilux_workers.outbox import numbers_of
 from routilux_workers.steps import emit_returned
@@ -60,7 +61,7 @@ class Errand:
     task: asyncio.Task[None] | None = None
     sent: list[tuple[Outbox, Any, int]] = field(default_factory=list)
     at: Message = field(init=False)
-    stack: list[Message] = field(default_factory=list)
+    stack: list[Any] = field(default_factory=list)
     first: bool = True
     dropped: bool = False
 
@@ -116,10 +117,10 @@ class Source:
         """Give back what is left."""
         stopped = host.receipt.stopped
         if self.present is not None:
-            _, block, (payloads, items) = self.present
+            number, block, (payloads, items) = self.present
             if self.begun < len(payloads) and block.job not in stopped:
-                host.give_back(block, payloads, items, self.begun)
-        host.receipt.untouched.extend(number for number, _ in self.blocks)
+                host.give_back(number, block, payloads, items, self.begun)
+        host.receipt.untouched.extend(left for left, _ in self.blocks)
 
 
 class Errands:
@@ -214,7 +215,7 @@ class Errands:
         activity.turn_to(row, items)
         mark = None if items is None else items + row if isinstance(items, int) else items[row]
         alone = number if block.rows == 1 else None
-        errand = Errand(alone, block, payloads[row], mark, activity.idempotency_key, activity, host.clock())
+        errand = Errand(alone, block, payloads[row], mark, name_of(number, block, row), activity, host.clock())
         errand.task = asyncio.ensure_future(_tree(host, errand))
         errand.task.add_done_callback(lambda task: self._end(errand))
         self.running[errand] = None
@@ -308,7 +309,12 @@ async def _tree(host: Host, errand: Errand) -> None:
     stack.append((host.wiring.steps[block.port], errand.payload, block.hops))
     tally = activity.receipt.tally(activity.job_id)
     while stack and not activity.receipt.stopped:
-        step, payload, hops = errand.at = stack.pop()
+        step, payload, hops = top = stack.pop()
+        if step is None:
+            activity.fork, activity.nth = payload, hops
+            continue
+        activity.nth += 1
+        errand.at = top
         activity.step, activity.depth = step, hops + 1
         counts = tally.routines.setdefault(step.index, [0, 0])
         counts[0] += 1
@@ -328,6 +334,10 @@ async def _tree(host: Host, errand: Errand) -> None:
             activity.commit_data()
         errand.sent += activity.boxed
         activity.boxed.clear()
+        if len(activity.local) > 1:
+            forks.begin(activity, hops, activity.local, stack)
+        elif activity.local:
+            activity.nth -= 1  # what follows alone is called after this one
         stack.extend(reversed(activity.local))
         activity.local.clear()
         activity.ordinal += 1

@@ -18,6 +18,7 @@ from routilux_dist.flow.handling import ErrorHandler, ErrorStrategy
 from routilux_dist.flow.routine import Phase, Routine
 from routilux_dist.plan.plan import GroupKind, Plan, PortKind
 from routilux_dist.settings import Settings
+from routilux_dist.wire import names
 from routilux_dist.wire.block import Block, Items, Rows
 from routilux_dist.wire.codec import PICKLE, Codec
 from routilux_dist.wire.failure import Failure, Letter
@@ -28,7 +29,7 @@ from routilux_workers.errands import Errands
 from routilux_workers.outbox import Packer, Pile, numbers_of
 from routilux_workers.queues import Line
 from routilux_workers.stateful import Redo
-from routilux_workers.steps import Message, Step
+from routilux_workers.steps import Step
 from routilux_workers.timing import Watchdog
 from routilux_workers.waiting import Loop
 from routilux_workers.watching import Watch
@@ -115,7 +116,7 @@ class Host:
         #: at hand has led to and has not run. For whoever has to give up on it, see `stuck`.
         self.place = self.roots = 0
         self.rows = Rows([])
-        self.queue: deque[Message] = deque()
+        self.queue: deque[Any] = deque()
         #: Steps that ran for the present job.
         self.touched: list[Step] = []
         #: Messages that did not run here for lack of time; those of the present job are counted.
@@ -329,6 +330,7 @@ class Host:
                 self.spill_piles[job, step.port] = last
         last.payloads.append(payload)
         last.hops = max(last.hops, hops)
+        names.add(last.names, *names.parse(activity.name(hops))[:2])
         if activity.item is not None:
             last.items.append(activity.mark())
         self.spilled += 1
@@ -350,13 +352,14 @@ class Host:
         else:
             singles.extend(numbers_of(items[:rows]))
 
-    def give_back(self, block: Block, payloads: list[Any], items: Items, rows: int) -> None:
+    def give_back(self, number: int, block: Block, payloads: list[Any], items: Items, rows: int) -> None:
         """Give back the messages of a block from row `rows` on."""
         pile = Pile(block.job, block.port, block.partition, block.entry, new=False)
         pile.payloads = payloads[rows:]
         if items is not None:
             pile.items = [*range(items + rows, items + len(payloads))] if isinstance(items, int) else items[rows:]
         pile.hops = block.hops
+        pile.names = names.rest(number, block, rows)
         self.spills.append(pile)
 
     # ---- shipping ------------------------------------------------------------------------------------------------
@@ -391,10 +394,16 @@ class Host:
                 1, min(self.slice.default_rows, -(-count // (2 * self.slice.spread))), count // MAX_UNKNOWN_BLOCKS
             )
         try:
-            return list(self.packer.cut(pile, rows))
+            blocks = list(self.packer.cut(pile, rows))
         except SerializationError:
             self._drop_bad(pile)
-            return list(self.packer.cut(pile, rows)) if pile.payloads else []
+            blocks = list(self.packer.cut(pile, rows)) if pile.payloads else []
+        if pile.names:
+            place = 0
+            for n, block in enumerate(blocks):
+                blocks[n] = block._replace(origin=names.origin(names.cut(pile.names, place, block.rows)))
+                place += block.rows
+        return blocks
 
     def _strategy(self, senders: list[str], error: BaseException) -> ErrorStrategy:
         """Return what a message comes to that cannot leave. Its activation is over: it cannot be tried again, or bypassed."""
@@ -437,4 +446,5 @@ class Host:
                 self.receipt.stop(pile.job, failure)
         keep = [row for row in range(len(pile.payloads)) if row not in bad]
         pile.items = [pile.items[row] for row in keep] if pile.items else []
+        pile.names = [run for row in keep for run in names.cut(pile.names, row, 1)]
         pile.payloads = [pile.payloads[row] for row in keep]

@@ -10,6 +10,7 @@ from routilux_dist.flow.state import Key, key_of, partition_of
 from routilux_dist.wire import sizes
 from routilux_dist.wire.block import Block, Items, Mark, Rows
 from routilux_dist.wire.codec import PICKLE, Codec
+from routilux_dist.wire.names import Run
 
 if TYPE_CHECKING:
     from routilux_workers.activity import Activity
@@ -23,7 +24,7 @@ MAX_KNOWN = 1 << 17
 class Pile:
     """Messages of one job for one port and partition."""
 
-    __slots__ = ("entry", "hops", "items", "job", "new", "partition", "payloads", "port")
+    __slots__ = ("entry", "hops", "items", "job", "names", "new", "partition", "payloads", "port")
 
     def __init__(self, job: str, port: int, partition: int, entry: bool = False, *, new: bool = True) -> None:
         self.job, self.port, self.partition, self.entry = job, port, partition, entry
@@ -31,6 +32,8 @@ class Pile:
         self.new = new
         self.payloads: list[Any] = []
         self.items: list[Mark] = []
+        #: What the messages are called, if they were to run in this slice; else their block will give them names.
+        self.names: list[Run] = []
         self.hops = 0
 
 

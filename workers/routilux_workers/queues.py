@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from routilux_dist.wire import codec
 from routilux_dist.wire.block import Block, Items, Mark
 from routilux_workers import blame, endings
+from routilux_workers.forks import Fork
 from routilux_workers.stateful import Redo
 
 if TYPE_CHECKING:
@@ -43,8 +44,8 @@ class Root:
     sequence: int = 0
 
 
-#: (root, step, payload, hops)
-Queued = tuple[Root, "Step", Any, int]
+#: (root, fork, place in it, step, payload, hops); see `forks`.
+Queued = tuple[Root, Fork | None, int, "Step", Any, int]
 
 
 class Line:
@@ -81,8 +82,10 @@ class Line:
                     self._drain()
                 if not block.rows:
                     host.activity.enter(block_id, block, host.note(block.job))
+                    asked = list(endings.messages(host, block))
+                    fork = Fork(host.activity, block.hops - 1, asked)
                     self._queue.extend(
-                        (Root(block_id, block, 0, None), *message) for message in endings.messages(host, block)
+                        (Root(block_id, block, 0, None), fork, nth, *message) for nth, message in enumerate(asked)
                     )
                     self._drain()
         if blocks:
@@ -92,7 +95,7 @@ class Line:
         payloads, items = codec.rows_of(block)
         step = self._host.wiring.steps[block.port]
         for row, payload in enumerate(payloads):
-            self._queue.append((Root(block_id, block, row, _mark(items, row)), step, payload, block.hops))
+            self._queue.append((Root(block_id, block, row, _mark(items, row)), None, 0, step, payload, block.hops))
         self._taken += len(payloads)
         self._host.begun(block, len(payloads), items)
 
@@ -102,24 +105,24 @@ class Line:
         payloads, items = codec.rows_of(block)
         step, started, begun = host.wiring.steps[block.port], host.clock(), 0
         for row, payload in enumerate(payloads):
-            self._queue.append((Root(block_id, block, row, _mark(items, row)), step, payload, block.hops))
+            self._queue.append((Root(block_id, block, row, _mark(items, row)), None, 0, step, payload, block.hops))
             begun += 1
             if self._drain() or block.job in host.receipt.stopped:
                 break
         self._taken += begun
         host.begun(block, begun, items)
         if begun < len(payloads) and block.job not in host.receipt.stopped:
-            host.give_back(block, payloads, items, begun)
+            host.give_back(block_id, block, payloads, items, begun)
         before = host.receipt.costs.get(block.port, (0, 0.0))
         host.receipt.costs[block.port] = (before[0] + begun, before[1] + host.clock() - started)
 
-    def _drain(self) -> bool:
+    def _drain(self) -> bool:  # noqa: C901 - calls cost too much here
         """Run messages until the queue is empty or time is up; return whether it is up."""
         host, queue = self._host, self._queue
         activity, stopped = host.activity, host.receipt.stopped
         while queue:
-            root, step, payload, hops = queue.popleft()
-            self._turn_to(root)
+            root, fork, nth, step, payload, hops = queue.popleft()
+            self._turn_to(root, fork, nth)
             activity.step, activity.depth = step, hops + 1
             try:
                 if hops > host.max_hops:
@@ -144,8 +147,8 @@ class Line:
             for outbox, sent, depth in activity.boxed:
                 outbox.add(activity, sent, depth)
             activity.boxed.clear()
-            queue.extend((root, *message) for message in activity.local)
-            activity.local.clear()
+            if activity.local:
+                self._append(root, fork, nth, hops)
             root.ordinal, root.sequence = activity.ordinal + 1, activity.sequence
             if activity.job_id in stopped:
                 queue.clear()
@@ -155,18 +158,26 @@ class Line:
                 return True
         return False
 
+    def _append(self, root: Root, fork: Fork | None, nth: int, hops: int) -> None:
+        """Line up what an activation emitted; its message is the n-th of a fork, if it is of one."""
+        activity = self._host.activity
+        if len(activity.local) > 1:
+            fork, nth = Fork(activity, hops, activity.local), 0
+        self._queue.extend((root, fork, nth + n, *message) for n, message in enumerate(activity.local))
+        activity.local.clear()
+
     def _give_back(self) -> None:
         """Give back what is in line, in order."""
-        for root, *message in self._queue:
-            self._turn_to(root)
+        for root, fork, nth, *message in self._queue:
+            self._turn_to(root, fork, nth)
             self._host.spill(self._host.activity, *message)
             root.sequence = self._host.activity.sequence
         self._queue.clear()
 
-    def _turn_to(self, root: Root) -> None:
+    def _turn_to(self, root: Root, fork: Fork | None, nth: int) -> None:
         activity = self._host.activity
         activity.enter(root.block_id, root.block, self._host.note(root.block.job))
-        activity.row = root.row
+        activity.row, activity.fork, activity.nth = root.row, fork, nth
         if root.mark is not None:
             activity.place(root.mark)
         activity.ordinal, activity.sequence = root.ordinal, root.sequence

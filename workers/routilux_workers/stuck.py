@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from routilux_workers import blame
+from routilux_workers import blame, forks
 
 if TYPE_CHECKING:
     from routilux_dist.wire.slices import Receipt
@@ -39,13 +39,13 @@ def _row(host: Host, call: Call) -> None:
     for outbox, payload, depth in activity.boxed:
         outbox.add(activity, payload, depth)
     if job not in host.receipt.stopped:
-        for left in (*activity.local, *reversed(host.queue)):
-            host.spill(activity, *left)
-    (_, block), (payloads, items) = host.slice.blocks[host.place], host.rows
+        forks.spill(host, activity, activity.local)
+        forks.spill_stack(host, activity, reversed(host.queue))
+    (number, block), (payloads, items) = host.slice.blocks[host.place], host.rows
     begun = activity.row + 1
     host.begun(block, begun, items)
     if begun < len(payloads) and job not in host.receipt.stopped:
-        host.give_back(block, payloads, items, begun)
+        host.give_back(number, block, payloads, items, begun)
     host.receipt.untouched.extend(number for number, _ in host.slice.blocks[host.place + 1 :])
     host.settle_job(job, host.roots + begun)
 
@@ -66,9 +66,9 @@ def _errand(host: Host, errands: Errands, call: Call) -> None:
     errands.ended += [*late, stuck]
     errands.book()
     if activity.job_id not in host.receipt.stopped:
-        for left in (*activity.local, *reversed(stuck.stack)):
-            host.spill(activity, *left)
-            host.receipt.tally(activity.job_id).emitted += 1
+        forks.spill(host, activity, activity.local)
+        left = len(activity.local) + forks.spill_stack(host, activity, reversed(stuck.stack))
+        host.receipt.tally(activity.job_id).emitted += left
     for errand in errands.running:
         if errand.block_id is not None:
             host.receipt.untouched.append(errand.block_id)

@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from routilux_dist.wire import codec
 from routilux_dist.wire.block import Block, Rows
-from routilux_workers import blame, endings
+from routilux_workers import blame, endings, forks
 from routilux_workers.stateful import Redo
 
 if TYPE_CHECKING:
     from routilux_workers.host import Host
-    from routilux_workers.steps import Message
 
 
 def run(host: Host) -> None:
@@ -52,12 +51,12 @@ def _run_block(host: Host, block: Block) -> int:
     begun = _drain(host, host.queue, host.rows, block)
     host.begun(block, begun, host.rows.items)
     if begun < len(host.rows.payloads) and block.job not in host.receipt.stopped:
-        host.give_back(block, *host.rows, begun)
+        host.give_back(host.activity.block_id, block, *host.rows, begun)
     _cost(host, block.port, begun, host.clock() - started)
     return begun
 
 
-def _drain(host: Host, queue: deque[Message], rows: Rows, block: Block) -> int:  # noqa: C901 - calls cost too much here
+def _drain(host: Host, queue: deque[Any], rows: Rows, block: Block) -> int:  # noqa: C901 - calls cost too much here
     """Run the messages of a queue, then rows of a block and what follows from each, until time is up; return the rows begun."""
     activity, touched, deadline, stopped = host.activity, host.touched, host.deadline, host.receipt.stopped
     local, boxed, writes, traces = activity.local, activity.boxed, activity.writes, activity.traces
@@ -68,6 +67,10 @@ def _drain(host: Host, queue: deque[Message], rows: Rows, block: Block) -> int: 
     while True:
         if queue:
             step, payload, hops = queue.pop()
+            if step is None:
+                activity.fork, activity.nth = payload, hops
+                continue
+            activity.nth += 1
         elif begun == total:
             return begun
         else:
@@ -109,43 +112,50 @@ def _drain(host: Host, queue: deque[Message], rows: Rows, block: Block) -> int: 
             if local:
                 if len(local) == 1:
                     onward, result, depth = local[0]
-                elif apart:
-                    onward = None
-                    _sort_out(host, queue, apart)
                 else:
                     onward = None
-                    queue.extend(reversed(local))
+                    forks.begin(activity, hops, local, queue)
+                    if apart:
+                        _sort_out(host, queue, apart)
+                    else:
+                        queue.extend(reversed(local))
                 local.clear()
             if onward is None:
                 break
             step, payload, hops = onward, result, depth
             if clock() >= deadline:
-                queue.append((step, payload, hops))
+                if activity.job_id not in stopped:
+                    host.spill(activity, step, payload, hops)
                 break
         if clock() >= deadline or (stopped and activity.job_id in stopped):
             if activity.job_id not in stopped:
-                for left in reversed(queue):
-                    host.spill(activity, *left)
+                forks.spill_stack(host, activity, reversed(queue))
             queue.clear()
             return begun
 
 
-def _sort_out(host: Host, queue: deque[Message], apart: AbstractSet[int]) -> None:
+def _sort_out(host: Host, queue: deque[Any], apart: AbstractSet[int]) -> None:
     """Give back those of several messages that other workers should share; queue the others."""
-    local, stay = host.activity.local, []
+    activity, local, stay = host.activity, host.activity.local, []
     # Siblings of an ordered stream leave together, or what leaves would be numbered before what runs here.
-    together = host.activity.path is not None and any(message[0].port in apart for message in local)
-    for message in local:
+    together = activity.path is not None and any(message[0].port in apart for message in local)
+    for nth, message in enumerate(local):
         if together or message[0].port in apart:
-            host.spill(host.activity, *message)
+            activity.nth = nth
+            host.spill(activity, *message)
         else:
-            stay.append(message)
-    queue.extend(reversed(stay))
+            stay.append((nth, message))
+    for nth, message in reversed(stay):
+        queue.append(message)
+        queue.append((None, activity.fork, nth - 1))
 
 
 def _end(host: Host, block: Block) -> None:
     """Serve a control block."""
-    queue = deque(reversed(list(endings.messages(host, block))))
+    queue: deque[Any] = deque()
+    asked = list(endings.messages(host, block))
+    forks.begin(host.activity, block.hops - 1, asked, queue)
+    queue.extend(reversed(asked))
     _drain(host, queue, Rows([]), block)
 
 

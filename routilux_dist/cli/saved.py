@@ -83,6 +83,9 @@ def submit(**asked: Any) -> Exit:
 @click.argument("checkpoint", metavar="URL")
 @options.flow_argument
 @click.option("--retry-failed", is_flag=True, help="When it has ended, post its dead letters again, for their results.")
+@click.option(
+    "--force", is_flag=True, help="Go on also if it is quarantined, because it has killed its coordinator three times."
+)
 @saved_options
 def recover(**asked: Any) -> Exit:
     """Go on with a saved job."""

@@ -47,6 +47,7 @@ class Request:
     use_repr: bool = False
     quiet: bool = False
     retry_failed: bool = False
+    force: bool = False
 
     def checked(self) -> Checkpoint:
         """Return where the job is saved, and how."""
@@ -102,7 +103,9 @@ def recover(request: Request) -> Exit:
     with contextlib.redirect_stdout(sys.stderr):
         flow = load_flow(request.flow)
         with _place(request, request.job_id) as runtime:
-            job = runtime.recover(request.checked(), flow, job_id=request.job_id, detached=request.detach)
+            job = runtime.recover(
+                request.checked(), flow, job_id=request.job_id, detached=request.detach, force=request.force
+            )
             if request.retry_failed:
                 job.wait_for_completion()
                 job = job.retry_failed()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING
 
-from routilux_dist.coordinator import dispatch, ending, guarding, lanes, posting, rates
+from routilux_dist.coordinator import dispatch, ending, guarding, lanes, posting, pressure, rates
 from routilux_dist.coordinator.commands import Deliver, SetTimer
 from routilux_dist.coordinator.events import SliceFinished
 from routilux_dist.coordinator.state import Carried, Flight, Job, Lane, Queued, RoutineCounts
@@ -57,6 +57,7 @@ def finished(machine: Machine, event: SliceFinished) -> None:
     _deliver(machine, jobs, receipt)
     for port, (rows, seconds) in receipt.costs.items():
         machine.learn(port, rows, seconds)
+    pressure.weigh(machine, flight.lane, receipt)
     for job in jobs.values():
         _settle_job(machine, job)
 

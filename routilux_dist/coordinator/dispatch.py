@@ -154,20 +154,23 @@ def _assemble(machine: Machine, lane: Lane, most: int) -> list[Queued]:
         return _next_in_line(lane)
     target = _target(machine, lane)
     taken: list[Queued] = []
-    rows, seconds, nbytes = 0, 0.0, 0
+    rows, seconds, nbytes, sent = 0, 0.0, 0, 0.0
     while lanes.ready(lane, machine.held) and len(taken) < MAX_BLOCKS and rows < most:
         number, block = lanes.peek(lane, machine.held)
         known = _block_seconds(machine, block)
         suspect = number in machine.crashes  # runs alone, so that it takes nobody along
-        full = nbytes + block.nbytes > MAX_BYTES or known is None or seconds + known > target
+        each = pressure.leads_to(machine, block.port)
+        room = int((pressure.share(machine) - sent) / each) if each else most
+        full = nbytes + block.nbytes > MAX_BYTES or known is None or seconds + known > target or room < 1
         if taken and (full or suspect):
             break
-        taken.append(_take(machine, lane, most - rows))
+        taken.append(_take(machine, lane, min(most - rows, max(room, 1))))
         rows += taken[-1].block.rows
+        sent += taken[-1].block.rows * each
         if suspect:
             break
         nbytes += block.nbytes
-        if known is None:  # a block of unknown cost goes alone
+        if known is None or room < block.rows:  # a block of unknown cost goes alone; one that was cut fills the slice
             break
         seconds += known
         if seconds >= target:

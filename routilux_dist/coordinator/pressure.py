@@ -4,6 +4,9 @@ A *late* routine has more messages waiting than its lane's share of what may wai
 not lead back to, waits until it has caught up: of all jobs, or only of those that would be too many by themselves. Of several
 late routines the last one along the flow is held up by nobody, has work and gets a slice: something always runs, and in the end
 nothing is late. Within a cycle nobody waits for anybody: there, `max_messages` is the bound.
+
+What is with workers is not called back. So each port learns how many bytes its messages lead to, and a slice takes no more than
+fit: the bound is passed by as much again at most, and not by whatever a slice of 80 ms happens to emit.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ from routilux_dist.coordinator.lanes import Held
 from routilux_dist.coordinator.state import Lane
 from routilux_dist.plan.plan import GroupKind, GroupPlan, Plan, PortKind
 from routilux_dist.plan.tuning import Tuning
+from routilux_dist.wire.slices import Receipt
 
 if TYPE_CHECKING:
     from routilux_dist.coordinator.machine import Machine
@@ -49,6 +53,28 @@ def bounds(tuning: Tuning, group: GroupPlan, homes: int) -> tuple[float, float]:
     if group.kind is GroupKind.SOLO:
         return math.inf, math.inf  # the whole flow in one line: what has begun comes first anyway
     return tuning.max_pending_blocks / homes, tuning.max_pending_bytes / homes
+
+
+def weigh(machine: Machine, lane: Lane, receipt: Receipt) -> None:
+    """Learn how many bytes the messages of a slice led to; what it gives back of its own is none of them."""
+    rows = sum(rows for rows, _ in receipt.costs.values())
+    if not rows:
+        return
+    own = lane.rows.keys() | receipt.costs.keys()
+    sent = sum(block.nbytes for block in receipt.blocks if block.port not in own)
+    for port in receipt.costs:
+        machine.costs[port].weigh(sent / rows)
+
+
+def leads_to(machine: Machine, port: int) -> float:
+    """Return how many bytes a message leads to that have to wait for another slice; 0 if nobody knows."""
+    cost = machine.costs.get(port)
+    return cost.sent if cost is not None else 0.0
+
+
+def share(machine: Machine) -> float:
+    """Return how many bytes a slice may lead to: those that are out together fill what may wait, two for each worker."""
+    return machine.tuning.max_pending_bytes / (2 * machine.workers)
 
 
 def _late(machine: Machine, lane: Lane) -> set[str]:

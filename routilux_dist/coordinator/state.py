@@ -224,6 +224,8 @@ class Cost:
 
     #: Seconds per message, moving average; None until measured.
     seconds: float | None = None
+    #: Bytes that each leads to and that wait for another slice, moving average.
+    sent: float = 0.0
 
     def learn(self, rows: int, seconds: float) -> None:
         """Take in a measurement. Newer ones count more, larger ones too."""
@@ -232,3 +234,7 @@ class Cost:
         per_row = seconds / rows
         weight = 0.3 if rows < 8 else 0.5
         self.seconds = per_row if self.seconds is None else self.seconds + weight * (per_row - self.seconds)
+
+    def weigh(self, nbytes: float) -> None:
+        """Take in how many bytes a message led to."""
+        self.sent += (0.5 if self.sent else 1.0) * (nbytes - self.sent)

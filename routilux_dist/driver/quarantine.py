@@ -41,7 +41,7 @@ class Starts:
                 f"{self._run!r} is quarantined: it was gone on with {count} times, and each time the process died before any "
                 f"work of it was done. Something in it kills its coordinator: look at that one's log, and for memory that runs "
                 f"out. Then rt.recover({self._store.url!r}, flow=…, job_id={self._run!r}, force=True) tries again, "
-                f"or rt.exec(…, force=True) for a running flow"
+                f"or rt.exec(…, force=True) for a running flow, or routilux-dist recover --force"
             )
         self._store.replace(self._name, b"%d" % (count + 1))
         self._before = count

@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
+from routilux_dist.checkpoint.stores import open_store
 from routilux_dist.cli import stores
+from routilux_dist.driver.quarantine import MAX_STARTS, Starts
 from tests.unit.cli.test_main import cli
 
 FLOWS = """
@@ -114,6 +116,18 @@ def test_dead_letters_are_told_and_retried_when_the_processes_are_gone(write: Ca
     result = cli(*recover, "--retry-failed")
     assert (result.exit_code, json.loads(result.stdout)) == (0, {"count.output": [1]})
     assert json.loads(cli(*recover).stdout) == {"count.output": [1, 2]}, "what it was before"
+
+
+def test_a_job_that_is_quarantined_is_gone_on_with_when_that_is_asked_for() -> None:
+    for _ in range(MAX_STARTS):
+        Starts(open_store("ckpt"), "nightly").begin()
+    recover = ("recover", "ckpt", "flows.py:words", "--backend", "local", "--quiet", "--job-id", "nightly")
+    refused = cli(*recover)
+    assert (refused.exit_code, refused.stdout) == (1, "")
+    assert "'nightly' is quarantined" in refused.stderr
+    assert "routilux-dist recover --force" in refused.stderr
+    again = cli(*recover, "--force")
+    assert (again.exit_code, json.loads(again.stdout)) == (0, {"count.output": [1, 2]})
 
 
 @pytest.mark.parametrize("command", stores.COMMANDS, ids=lambda command: str(command.name))

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 import routilux_dist as rd
-from routilux_dist.coordinator import pressure, views
+from routilux_dist.coordinator import picture, pressure, views
 from routilux_dist.coordinator.events import SliceFinished
 from routilux_dist.plan.tuning import Tuning
 from routilux_dist.testing import Bench
@@ -166,3 +166,33 @@ def test_a_job_that_has_emitted_too_much_at_once_holds_up_itself_alone(bench: Bu
     assert work.id in one.slices
     one.run_out()
     assert one.job("huge").pending == one.job("small").pending == 0
+
+
+def test_what_slices_lead_to_fits_into_what_may_wait(bench: Build) -> None:
+    """A quarter of it each, as two workers may have two slices each; who leads to nothing is not bound."""
+    one = bench(fork(), workers=2, homes=1, tuning=Tuning(max_pending_bytes=8000))
+    one.post("j", "a.input", 10, nbytes=2000, last=False)
+    one.finish(emit={"total.input": 10}, seconds=0.001)
+    assert one.machine.costs[one.port("a.input")].sent == 200
+    one.finish(slice_of(one, "total"), seconds=0.001)
+    one.post("j", "a.input", 30, nbytes=30, last=False)
+    work = slice_of(one, "a")
+    assert [block.rows for _, block in work.blocks] == [10]
+    one.finish(work, emit={"total.input": 10}, seconds=0.001)
+    assert one.machine.costs[one.port("a.input")].sent < 200, "small ones count as well"
+    one.finish(slice_of(one, "total"), seconds=0.001)
+    one.post("k", "total.input", 30, nbytes=30, last=False)
+    assert [block.rows for _, block in slice_of(one, "total").blocks] == [30]
+    again = bench(fork(), workers=2, homes=1)
+    picture.restore(again.machine, picture.take(one.machine))
+    assert again.machine.costs[one.port("a.input")].sent == one.machine.costs[one.port("a.input")].sent
+
+
+def test_a_message_that_leads_to_more_than_may_wait_is_sent_alone(bench: Build) -> None:
+    one = bench(fork(), workers=1, homes=1, tuning=Tuning(max_pending_bytes=100))
+    one.post("j", "a.input", nbytes=1000, last=False)
+    one.finish(emit={"total.input": 1}, seconds=0.001)
+    one.run_out()
+    for _ in range(2):
+        one.post("j", "a.input", 2, last=False)
+    assert [block.rows for _, block in slice_of(one, "a").blocks] == [1]

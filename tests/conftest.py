@@ -23,6 +23,13 @@ os.environ.update(
 os.environ.pop("RAY_ADDRESS", None)  # never join, and never stop, somebody's cluster
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Of the processes that share the tests one gets all that need Ray: one cluster, and no two that wait for the same CPUs."""
+    for item in items:
+        if item.get_closest_marker("ray") is not None:
+            item.add_marker(pytest.mark.xdist_group("ray"))
+
+
 @pytest.fixture(scope="session")
 def ray_cluster() -> Iterator[str]:
     """The address of a Ray cluster on this machine; its number of CPUs does not depend on the machine."""

@@ -9,6 +9,7 @@ import pytest
 
 from routilux_dist.cluster import placing
 from routilux_dist.cluster.placing import Node
+from tests.ids import named
 
 EU = Node("a1", {"CPU": 4.0, "accelerator_type:T4": 1.0}, {"region": "eu", "disk": "fast"})
 US = Node("b2", {"CPU": 8.0}, {"region": "us"})
@@ -58,7 +59,7 @@ def labels(**rules: Any) -> Any:
         ({"scheduling_strategy": labels(disk=Exists())}, [EU]),
         ({"scheduling_strategy": labels(disk=DoesNotExist(), region=NotIn("eu"))}, [US]),
     ],
-    ids=str,
+    ids=lambda one: named(one, 200),
 )
 def test_what_is_allowed(extra: dict[str, Any], nodes: list[Node]) -> None:
     assert placing.allowed(extra, NODES)[0] == nodes
@@ -78,7 +79,7 @@ def test_what_is_allowed(extra: dict[str, Any], nodes: list[Node]) -> None:
         ({"scheduling_strategy": affinity("gone")}, "needs to run on node gone"),
         ({"scheduling_strategy": labels(region=In("mars"))}, "region In"),
     ],
-    ids=str,
+    ids=lambda one: named(one, 200),
 )
 def test_what_is_impossible(extra: dict[str, Any], says: str) -> None:
     nodes, refusal = placing.allowed(extra, NODES)

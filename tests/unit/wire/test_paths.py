@@ -10,6 +10,7 @@ import pytest
 
 from routilux_dist.wire.paths import place_of
 from routilux_dist.wire.registry import Registry
+from tests.ids import named
 
 CULPRIT = type("Culprit", (), {})()
 
@@ -52,6 +53,7 @@ def test_of_the_value_itself_and_of_a_stranger() -> None:
         (Pair(1, [CULPRIT]), ".right[0]"),
         (ValueError("a", CULPRIT), ".args[1]"),
     ],
+    ids=named,
 )
 def test_of_a_part(value: Any, place: str) -> None:
     registry = Registry()

@@ -20,6 +20,7 @@ from routilux_dist.errors import SerializationError
 from routilux_dist.wire import typed
 from routilux_dist.wire.registry import Registry
 from routilux_dist.wire.typed import OUT_OF_BAND_BYTES, Limits, dumps, loads
+from tests.ids import named
 from tests.meta.repo import python
 
 
@@ -78,7 +79,7 @@ def kind(value: Any) -> str:
     return f"{type(value).__name__} {value!r}"
 
 
-@pytest.mark.parametrize("value", VALUES, ids=lambda v: repr(v)[:40])
+@pytest.mark.parametrize("value", VALUES, ids=named)
 def test_what_goes_in_comes_out(value: Any) -> None:
     for whole in (value, [value, "x"], {"k": value}, (value,), ValueError(value)):
         again = loads(*dumps(whole))
@@ -146,7 +147,7 @@ class Foo:
         (ValueError(1, Foo()), r"payload.args\[1\]: type"),
         ([(x for x in ())], r"type generator"),
     ],
-    ids=lambda v: repr(v)[:30],
+    ids=named,
 )
 def test_what_cannot_travel_is_named_with_its_place(value: Any, said: str) -> None:
     with pytest.raises(SerializationError, match=said):
@@ -241,7 +242,7 @@ def test_unknown_types_go_through_pickle_only_when_both_sides_allow_it() -> None
         (b"\xc1\x01\x00" + msgpack.packb([msgpack.Timestamp(1)]), "time stamp"),
         (b"\xc1\x01\x01" + msgpack.packb(msgpack.ExtType(11, b"cos\nsystem\n(S'true'\ntR.")), "allow_pickle"),
     ],
-    ids=lambda v: repr(v)[:30],
+    ids=named,
 )
 def test_what_is_no_typed_message_is_refused(data: bytes, said: str) -> None:
     with pytest.raises(SerializationError, match=said):

@@ -30,6 +30,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.xdist_group("ray"))
 
 
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Let those that compute leave the CPUs to those that kill what is at work, and have to find it at work."""
+    if "PYTEST_XDIST_WORKER" in os.environ and item.get_closest_marker("ray") is None:
+        os.nice(10 - os.nice(0))
+
+
 @pytest.fixture(scope="session")
 def ray_cluster() -> Iterator[str]:
     """The address of a Ray cluster on this machine; its number of CPUs does not depend on the machine."""

@@ -119,8 +119,8 @@ MUTANTS = (
     Mutant(
         "a part of a suspect block gets lost",
         "losses._suspect",
-        "for part in parts:",
-        "for part in parts[:1]:",
+        "parts = cut(number, block, size) if",
+        "parts = cut(number, block, size)[:1] if",
         seed=15,
     ),
     Mutant(

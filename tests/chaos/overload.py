@@ -106,6 +106,11 @@ def endless(number: int) -> Iterator[int]:
         yield number
 
 
+def echo(number: int) -> int:
+    """Sends on what comes."""
+    return number
+
+
 def overloaded() -> rd.Flow:
     """A slow routine behind a fast one, and a branch beside them."""
     flow = rd.Flow("overloaded")
@@ -128,6 +133,8 @@ def consumer(megabytes: int, folder: Path) -> dict[str, Any]:
     """See the module."""
     with rd.Runtime(max_workers=WORKERS, tuning=rd.Tuning(max_pending_bytes=PENDING)) as runtime:
         worker = runtime.exec(overloaded())
+        for job in [worker.post("produce", "input", number) for number in range(30)]:  # all workers are there
+            job.result(300)
         _branch(worker, 50)
         watch = Watch()  # it takes time itself
         alone = _branch(worker, 300)
@@ -150,7 +157,7 @@ def emitter(megabytes: int, folder: Path) -> dict[str, Any]:
     """See the module: `endless` is one activation, so only a time-out ends it; a cycle of emits is ended by `max_messages`."""
     watch = Watch()
     flow = rd.Flow("echo", max_messages=100_000)
-    flow.add_routine(brisk, "echo")
+    flow.add_routine(echo, "echo")
     flow.connect("echo.output", "echo.input")
     one = rd.pipeline(rd.routine(timeout=2.0)(endless), name="endless")
     said = {}

@@ -28,6 +28,8 @@ MAX_ADVICE = 512
 REST_FACTOR, MAX_REST = 10.0, 1.0
 #: Slices shorter than this cost more to manage than they balance.
 MIN_SECONDS = 0.002
+#: So much longer slices may be while one job in one place is all there is to do: what comes meanwhile waits for one of them.
+LONG = 4.0
 #: Seconds of its one thread that a coordinator on Ray spends on a slice, see docs/design/performance.md.
 SLICE_COST = 0.001
 #: With more workers than this slices grow with their number, so that sending them takes half of the coordinator's time.
@@ -74,8 +76,9 @@ def _serve(machine: Machine, lane: Lane) -> None:
         most = rates.allowance(machine, lane)
         if not most:
             return
-        blocks = _assemble(machine, lane, most)
-        _send(machine, lane, blocks)
+        target = _target(machine, lane)
+        blocks = _assemble(machine, lane, most, target)
+        _send(machine, lane, blocks, target)
 
 
 def _serve_hosts(machine: Machine, lane: Lane) -> None:
@@ -93,7 +96,7 @@ def _serve_hosts(machine: Machine, lane: Lane) -> None:
         room = lane.group.max_concurrency - len(carried.known) - len(carried.told)
         if any(number in machine.crashes for number in (*carried.known, *carried.told)):
             room = 0  # what is suspect stays alone until it has ended
-        _send(machine, lane, _fill(machine, lane, room, most), host, carried)
+        _send(machine, lane, _fill(machine, lane, room, most), slice_seconds(machine), host, carried)
 
 
 def _fill(machine: Machine, lane: Lane, room: int, most: int) -> list[Queued]:
@@ -148,11 +151,10 @@ def _seconds_waiting(machine: Machine, lane: Lane) -> float | None:
     return total
 
 
-def _assemble(machine: Machine, lane: Lane, most: int) -> list[Queued]:
-    """Take the blocks of one slice."""
+def _assemble(machine: Machine, lane: Lane, most: int, target: float) -> list[Queued]:
+    """Take the blocks of one slice: so many messages at most, and work for so many seconds."""
     if lane.group.kind is GroupKind.SOLO:
         return _next_in_line(lane)
-    target = _target(machine, lane)
     taken: list[Queued] = []
     rows, seconds, nbytes, sent = 0, 0.0, 0, 0.0
     while lanes.ready(lane, machine.held) and len(taken) < MAX_BLOCKS and rows < most:
@@ -223,6 +225,9 @@ def _target(machine: Machine, lane: Lane) -> float:
     if lane.shares_work:
         waiting = _seconds_waiting(machine, lane)
         if waiting is not None:
+            long = min(waiting / (4 * machine.workers), LONG * machine.tuning.slice_seconds)
+            if long > target and len(lane.order) == 1 and len(machine.board.ready) == 1:
+                return long  # it is the only work there is, and there is much of it
             # Towards the end smaller slices, so that all workers finish together.
             target = min(target, max(waiting / (2 * machine.workers), least_seconds(machine)))
     return target
@@ -236,7 +241,12 @@ def _block_seconds(machine: Machine, block: Block) -> float | None:
 
 
 def _send(
-    machine: Machine, lane: Lane, taken: list[Queued], host: int | None = None, carried: Carried | None = None
+    machine: Machine,
+    lane: Lane,
+    taken: list[Queued],
+    target: float,
+    host: int | None = None,
+    carried: Carried | None = None,
 ) -> None:
     """Send a slice; for async pools, to a host that goes on with what it carried."""
     notes: dict[str, JobNote] = {}
@@ -260,7 +270,7 @@ def _send(
         group=lane.group.index,
         partition=lane.partition if host is None else host,
         blocks=[*told.items(), *((queued.id, queued.block) for queued in taken)],
-        budget=_budget(machine, lane, taken),
+        budget=_budget(machine, lane, taken, target),
         jobs=notes,
         block_rows=machine.advice if len(machine.advice) <= MAX_ADVICE else {},
         default_rows=min(UNKNOWN_ROWS, machine.tuning.block_rows),
@@ -304,11 +314,11 @@ def _note(job: Job) -> JobNote:
     return JobNote(job.metadata, job.correlation_id, job.stream, job.ordered, job.data or None)
 
 
-def _budget(machine: Machine, lane: Lane, taken: list[Queued]) -> float:
-    """Return how long a slice may go on with what its own messages lead to."""
+def _budget(machine: Machine, lane: Lane, taken: list[Queued], target: float) -> float:
+    """Return how long a slice for so many seconds of work may go on with what its own messages lead to."""
     # What costs nobody knows how much should come back soon, with a measure of it.
     known = all(_block_seconds(machine, block) is not None for _, block in taken)
-    seconds = slice_seconds(machine) if known else machine.tuning.slice_seconds
+    seconds = max(slice_seconds(machine), target) if known else machine.tuning.slice_seconds
     if lane.group.is_async and not taken and machine.workers == 1:
         # The only worker should not wait while there is work.
         others = any(other.order for other in machine.lanes.values() if other is not lane)

@@ -330,6 +330,27 @@ def test_what_costs_nobody_knows_how_much_comes_back_soon(bench: Build) -> None:
     assert max(work.budget for work in one.slices.values()) == dispatch.slice_seconds(one.machine)
 
 
+@pytest.mark.parametrize("beside", ["nothing", "another job"])
+def test_slices_are_longer_where_one_job_is_all_there_is_to_do(bench: Build, beside: str) -> None:
+    one = bench(workers=2)
+    one.machine.learn(one.port("a.input"), 1, 0.01)
+    one.machine.workers = 0  # nothing is sent yet
+    for _ in range(100):
+        one.post("j", "a.input", 1, last=False)
+    if beside == "another job":
+        one.post("other", "a.input", 1, last=False)
+    one.feed(CapacityChanged(2))
+    first = next(iter(one.slices.values()))
+    usual = round(one.machine.tuning.slice_seconds / 0.01)
+    rows = sum(block.rows for _, block in first.blocks)
+    if beside == "nothing":
+        assert usual < rows <= dispatch.LONG * usual
+        assert first.budget > one.machine.tuning.slice_seconds
+    else:
+        assert rows == usual
+        assert first.budget == one.machine.tuning.slice_seconds
+
+
 def test_no_slice_is_shorter_than_it_takes_to_send_one_to_each_worker() -> None:
     two, many = (Bench(chain(), workers=workers) for workers in (2, 100))
     assert dispatch.least_seconds(two.machine) == dispatch.MIN_SECONDS

@@ -30,6 +30,8 @@ REST_FACTOR, MAX_REST = 10.0, 1.0
 MIN_SECONDS = 0.002
 #: So much longer slices may be while one job in one place is all there is to do: what comes meanwhile waits for one of them.
 LONG = 4.0
+#: Messages are steady whose slices take, within so much, what was expected.
+STEADY = 0.25
 #: Seconds of its one thread that a coordinator on Ray spends on a slice, see docs/design/performance.md.
 SLICE_COST = 0.001
 #: With more workers than this slices grow with their number, so that sending them takes half of the coordinator's time.
@@ -226,11 +228,19 @@ def _target(machine: Machine, lane: Lane) -> float:
         waiting = _seconds_waiting(machine, lane)
         if waiting is not None:
             long = min(waiting / (4 * machine.workers), LONG * machine.tuning.slice_seconds)
-            if long > target and len(lane.order) == 1 and len(machine.board.ready) == 1:
-                return long  # it is the only work there is, and there is much of it
+            alone = len(lane.order) == 1 and len(machine.board.ready) == 1
+            if long > target and alone and _is_steady(machine, lane):
+                return (
+                    long  # it is the only work there is, there is much of it, and it takes what it is thought to take
+                )
             # Towards the end smaller slices, so that all workers finish together.
             target = min(target, max(waiting / (2 * machine.workers), least_seconds(machine)))
     return target
+
+
+def _is_steady(machine: Machine, lane: Lane) -> bool:
+    """Whether the messages that wait took what was expected, so far: of unlike ones, short slices balance better."""
+    return all(machine.costs[port].error <= STEADY for port, rows in lane.rows.items() if rows)
 
 
 def _block_seconds(machine: Machine, block: Block) -> float | None:

@@ -226,6 +226,8 @@ class Cost:
     seconds: float | None = None
     #: Bytes that each leads to and that wait for another slice, moving average.
     sent: float = 0.0
+    #: How far measurements are from what was known before them, from 0 (as was thought) to 1, moving average.
+    error: float = 1.0
 
     def learn(self, rows: int, seconds: float) -> None:
         """Take in a measurement. Newer ones count more, larger ones too."""
@@ -233,6 +235,9 @@ class Cost:
             return
         per_row = seconds / rows
         weight = 0.3 if rows < 8 else 0.5
+        if self.seconds is not None:
+            error = abs(per_row - self.seconds) / max(per_row, self.seconds, 1e-12)
+            self.error += weight * (error - self.error)
         self.seconds = per_row if self.seconds is None else self.seconds + weight * (per_row - self.seconds)
 
     def weigh(self, nbytes: float) -> None:

@@ -146,6 +146,11 @@ class Machine:
         self.numbers[kind] += 1
         return self.numbers[kind]
 
+    @property
+    def mark(self) -> int:
+        """A number below 128 that another course of things would have made another one, most likely: for journals."""
+        return (7 * self.numbers["block"] + self.numbers["slice"]) % 128
+
     def lane(self, port: int, partition: int) -> Lane:
         """Return the lane that serves a port."""
         return self.lanes[self.plan.ports[port].group, partition]

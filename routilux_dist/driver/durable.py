@@ -149,7 +149,8 @@ def read(
 
     Raises:
         CheckpointDamagedError: There is a log and no snapshot.
-        CheckpointVersionError: The snapshot is of a format that this code does not know.
+        CheckpointVersionError: The snapshot is of a format that this code does not know, or the machine decides otherwise by now
+            than the one that wrote the journal: what was done does not fit what it would have done.
     """
     if found.snapshot is None and found.seq:  # a run begins with one
         raise CheckpointDamagedError(
@@ -174,7 +175,8 @@ def read(
     if watch is not None:
         watch(machine, [Dispatch(flight.slice) for flight in machine.flights.values()])
     for record in found.records:
-        now, events = records.loads(record, get_blob, allow_pickle)
+        now, events, *marks = records.loads(record, get_blob, allow_pickle)
+        _check_course(machine, marks)
         for event in events:
             if isinstance(event, TimerFired):
                 _rang(timers, event.key)
@@ -187,6 +189,15 @@ def read(
     return Past(
         setting, machine, sorted(((at, key) for key, due in timers.items() for at in due), key=lambda timer: timer[0])
     )
+
+
+def _check_course(machine: Machine, marks: list[int]) -> None:
+    """Raise if a machine that is told a journal is not where the one that wrote it was; older journals do not say."""
+    if any(mark != machine.mark for mark in marks):
+        raise CheckpointVersionError(
+            "the journal does not lead to where it led when it was written: another version of routilux_dist wrote it, which "
+            "cut work in another way; go on with that version and shut it down, which leaves a snapshot that this one reads"
+        )
 
 
 def _rang(timers: dict[TimerKey, list[float]], key: TimerKey) -> None:
@@ -264,7 +275,7 @@ class DurableDriver(Driver):
     def feed(self, *events: Event) -> None:
         """Journal what happened, take it in, and carry out what the machine orders."""
         now = self.clock.monotonic()
-        seq = self._ledger.add(records.dumps([now, list(events)], self._journal.hold_blob))
+        seq = self._ledger.add(records.dumps([now, list(events), self.machine.mark], self._journal.hold_blob))
         commands = self.machine.handle(*events, now=now)
         self._lives_well = self._lives_well or self.machine.commits > self._commits
         for command in commands:

@@ -9,7 +9,7 @@ import pytest
 from routilux_dist.checkpoint.journal import Journal
 from routilux_dist.checkpoint.memory import MemoryStore
 from routilux_dist.checkpoint.options import Checkpoint
-from routilux_dist.coordinator import picture
+from routilux_dist.coordinator import dispatch, picture
 from routilux_dist.coordinator.commands import Report
 from routilux_dist.coordinator.events import ControlAsked, Event, Posted, SliceFinished
 from routilux_dist.driver import durable, records
@@ -91,8 +91,8 @@ def posted(job: str = "j", last: bool = True) -> Event:
     return Posted(job=job, blocks=(block,), last=last, client="c")
 
 
-def receipt(work: Slice) -> SliceFinished:
-    return SliceFinished(bench().receipt(work))
+def receipt(work: Slice, seconds: float = 0.0) -> SliceFinished:
+    return SliceFinished(bench().receipt(work, seconds=seconds))
 
 
 def read(world: World) -> Past:
@@ -292,3 +292,29 @@ def test_blobs_that_nothing_names_any_more_are_deleted() -> None:
         driver.snapshot()
     world.settle(driver)
     assert blobs() == []
+
+
+def test_a_journal_of_an_engine_that_decided_otherwise_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its receipts are of other slices than those this one would have sent: to book them would lose or repeat messages."""
+    world = World()
+    driver = world.open()
+    for _ in range(6):
+        driver.feed(posted(last=False))
+    while world.slices:
+        driver.feed(receipt(world.slices.pop(0), seconds=0.001))
+    driver.feed(posted(last=False))
+    world.settle(driver)
+    assert read(world).machine.numbers == driver.machine.numbers
+    monkeypatch.setattr(dispatch, "MAX_BLOCKS", 1)
+    with pytest.raises(CheckpointVersionError, match="another version of routilux_dist wrote it"):
+        read(world)
+
+
+def test_a_journal_without_marks_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World()
+    driver = world.open()
+    dumps = records.dumps
+    monkeypatch.setattr(records, "dumps", lambda value, put: dumps(value[:2] if type(value) is list else value, put))
+    driver.feed(posted(last=False))
+    world.settle(driver)
+    assert read(world).machine.numbers == driver.machine.numbers

@@ -57,6 +57,17 @@ class Driver:
     def nothing(self, spec: dict[str, Any]) -> dict[str, Any]:
         return {}
 
+    def look(self, spec: dict[str, Any]) -> dict[str, Any]:
+        """Return how the job is."""
+        job = self._job
+        if job is None:
+            return {"job": None}
+        return {
+            "job": job.stats(),
+            "errors": [str(error)[:500] for error in job.errors],
+            "waits": str(job.state())[:2000],
+        }
+
     def take_over(self, spec: dict[str, Any]) -> dict[str, Any]:
         """Go on with the job in another namespace, while its coordinator in this one is still there."""
         self._before = (self._runtime, self._job)

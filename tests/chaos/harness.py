@@ -27,8 +27,9 @@ KINDS = ("workers", "homes", "coordinator", "driver", "all", "stopped")
 MEAN = 0.2
 #: Seconds for anything at all to happen, and for a round to end; nothing needs a tenth of it on a quiet machine.
 PATIENCE, ROUND_PATIENCE = 120.0, 240.0
-#: Lines that a process has written before it is killed: three kills around one message would be that message's fault.
-WARM = 30
+#: Lines that a process has written before it is killed: three kills around one message would be that message's fault. What was
+#: lost is done first by whoever comes next, up to two hundred numbers of a stateless step.
+WARM, WARM_WORKER = 30, 250
 #: Part of the strikes at workers and homes that kill all of them at once.
 SEVERAL = 0.6
 #: Part of a round's numbers after which nobody is killed any more.
@@ -305,19 +306,21 @@ class Harness:
         until = time.monotonic() + PATIENCE
         while (done := witness.done()) < min(seen + WARM, LATE * self.n):
             if time.monotonic() > until:
-                raise ChaosError(f"nothing happens any more: {done} of {self.n} numbers in {witness.path.name}")
+                assert self._child is not None
+                told = self._child.call("look")
+                raise ChaosError(f"nothing happens any more: {done} of {self.n} numbers in {witness.path.name}: {told}")
             time.sleep(0.02)
         time.sleep(pause)
         return witness.done() < LATE * self.n
 
     def _strike_workers(self, witness: Witness, spec: dict[str, Any]) -> list[dict[str, Any]]:
         """Kill one process that works, or at times all that do."""
-        routine = "work" if self.kind == "workers" else "chain"
+        routine, warm = ("work", WARM_WORKER) if self.kind == "workers" else ("chain", WARM)
         lines = [line for line in witness.look() if line.routine == routine]
         written: dict[int, int] = {}
         for line in lines:
             written[line.pid] = written.get(line.pid, 0) + 1
-        recent = {line.pid for line in lines[-200:] if line.at > time.monotonic() - 0.5 and written[line.pid] >= WARM}
+        recent = {line.pid for line in lines[-200:] if line.at > time.monotonic() - 0.5 and written[line.pid] >= warm}
         victims = sorted(pid for pid in recent if processes.alive(pid))
         if not victims:
             return []

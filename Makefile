@@ -48,6 +48,7 @@ SEED ?= 0
 chaos: $(STAMP) ## kill KILLS=220 workers, homes and coordinators each, 44 drivers, 33 clusters and nodes, stop 55 coordinators, on Ray
 	@$(BIN)/python -m tests.chaos --kills $(KILLS) --seed $(SEED)
 	@$(BIN)/python -m tests.chaos.memory
+	@$(BIN)/python -m tests.chaos.overload
 	@RAY_memory_monitor_refresh_ms=0 $(BIN)/python -m tests.chaos.nodes
 
 MINUTES ?= 60

@@ -29,7 +29,7 @@ REST_FACTOR, MAX_REST = 10.0, 1.0
 #: Slices shorter than this cost more to manage than they balance.
 MIN_SECONDS = 0.002
 #: So much longer slices may be while one job in one place is all there is to do: what comes meanwhile waits for one of them.
-LONG = 4.0
+LONG = 2.0
 #: Messages are steady whose slices take, within so much, what was expected.
 STEADY = 0.25
 #: Seconds of its one thread that a coordinator on Ray spends on a slice, see docs/design/performance.md.

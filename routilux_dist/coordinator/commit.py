@@ -57,7 +57,7 @@ def finished(machine: Machine, event: SliceFinished) -> None:
     _deliver(machine, jobs, receipt)
     for port, (rows, seconds) in receipt.costs.items():
         machine.learn(port, rows, seconds)
-    pressure.weigh(machine, flight.lane, receipt)
+    pressure.weigh(machine, receipt)
     for job in jobs.values():
         _settle_job(machine, job)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zlib
+from array import array
 from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING
 
@@ -39,7 +41,9 @@ FEW_WORKERS = 40
 
 
 def settle(machine: Machine) -> None:
-    """Dispatch whatever can be dispatched now."""
+    """Dispatch whatever can be dispatched now; without workers nothing, also where homes are."""
+    if not machine.workers:
+        return
     machine.held = pressure.held(machine)
     # Stateful lanes first: what waits there is started work.
     callers = _callers(machine)
@@ -274,6 +278,8 @@ def _send(
             if job.status is JobStatus.PENDING:
                 moves.move(job, JobStatus.RUNNING)
                 job.started = machine.now
+    course = array("q", (lane.group.index, lane.partition, rows, *(queued.id for queued in taken)))
+    machine.numbers["course"] = zlib.crc32(course, machine.numbers["course"])
     work = Slice(
         id=machine.number("slice"),
         attempt=1,

@@ -53,7 +53,7 @@ def lost(machine: Machine, event: SliceLost) -> None:
         return
     size = _part_size(machine, flight)
     for number, block in reversed(flight.blocks.items()):
-        if block.job in jobs:
+        if block.job in jobs and jobs[block.job].alive:
             _suspect(machine, jobs[block.job], flight, (number, block), size, event)
     for job in jobs.values():
         ending.advance(machine, job)

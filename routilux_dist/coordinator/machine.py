@@ -94,8 +94,8 @@ class Machine:
         self.commits = 0
         self.stall_mark: int | None = None
         self.story = Story()
-        #: Last numbers given.
-        self.numbers = {"block": 0, "slice": 0}
+        #: Last numbers given, and a checksum of what was in all slices so far.
+        self.numbers = {"block": 0, "slice": 0, "course": 0}
         self._commands: list[Command] = []
         self.board = Board()
         for group in plan.groups:
@@ -149,7 +149,7 @@ class Machine:
     @property
     def mark(self) -> int:
         """A number below 128 that another course of things would have made another one, most likely: for journals."""
-        return (7 * self.numbers["block"] + self.numbers["slice"]) % 128
+        return (self.numbers["course"] + 7 * self.numbers["block"] + self.numbers["slice"]) % 128
 
     def lane(self, port: int, partition: int) -> Lane:
         """Return the lane that serves a port."""

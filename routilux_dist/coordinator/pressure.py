@@ -55,15 +55,14 @@ def bounds(tuning: Tuning, group: GroupPlan, homes: int) -> tuple[float, float]:
     return tuning.max_pending_blocks / homes, tuning.max_pending_bytes / homes
 
 
-def weigh(machine: Machine, lane: Lane, receipt: Receipt) -> None:
+def weigh(machine: Machine, receipt: Receipt) -> None:
     """Learn how many bytes the messages of a slice led to; what it gives back of its own is none of them."""
-    rows = sum(rows for rows, _ in receipt.costs.values())
-    if not rows:
+    if len(receipt.costs) != 1:  # nobody knows which of them led to what
         return
-    own = lane.rows.keys() | receipt.costs.keys()
-    sent = sum(block.nbytes for block in receipt.blocks if block.port not in own)
-    for port in receipt.costs:
-        machine.costs[port].weigh(sent / rows)
+    [(port, (rows, _))] = receipt.costs.items()
+    cost = machine.costs.get(port)
+    if rows > 0 and cost is not None:
+        cost.weigh(sum(block.nbytes for block in receipt.blocks if block.port != port) / rows)
 
 
 def leads_to(machine: Machine, port: int) -> float:
@@ -74,7 +73,7 @@ def leads_to(machine: Machine, port: int) -> float:
 
 def share(machine: Machine) -> float:
     """Return how many bytes a slice may lead to: those that are out together fill what may wait, two for each worker."""
-    return machine.tuning.max_pending_bytes / (2 * machine.workers)
+    return machine.tuning.max_pending_bytes / (2 * max(1, machine.workers))
 
 
 def _late(machine: Machine, lane: Lane) -> set[str]:

@@ -242,4 +242,5 @@ class Cost:
 
     def weigh(self, nbytes: float) -> None:
         """Take in how many bytes a message led to."""
-        self.sent += (0.5 if self.sent else 1.0) * (nbytes - self.sent)
+        sent = self.sent + (0.5 if self.sent else 1.0) * (nbytes - self.sent)
+        self.sent = sent if sent >= 1 else 0.0  # halves of nothing would never end

@@ -20,7 +20,7 @@ from routilux_dist.coordinator.commands import Command, Dispatch
 from routilux_dist.coordinator.machine import Machine
 from routilux_dist.coordinator.state import Job, Lane
 from routilux_dist.driver import durable, looking
-from routilux_dist.errors import CheckpointError, StateError
+from routilux_dist.errors import CheckpointError, CheckpointVersionError, StateError
 from routilux_dist.flow import naming
 from routilux_dist.plan.plan import PortKind
 from routilux_dist.wire.block import Block, Packed
@@ -29,7 +29,7 @@ from routilux_dist.wire.names import name_of
 from routilux_dist.wire.slices import FINISHED, JobNote, Slice
 
 #: "job/block.row", and for what a routine handed on in its process also the place in what the row led to.
-_NAME = re.compile(r"(?:([^/]+)/)?(\d+\.\d+)([./][\d.]+)*")
+_NAME = re.compile(r"(?:(?!\d+\.\d+/)([^/]+)/)?(\d+\.\d+)([./][\d.]+)*")
 #: Names that are looked through for those that look like a wrong one.
 MAX_NAMES = 10_000
 
@@ -181,7 +181,12 @@ def _told(checkpoint: Checkpoint, run: str, watch: durable.Watch) -> durable.Pas
     known = list_runs(store)
     if run not in known:
         raise CheckpointError(f"{store.url} has no run {run!r}; it has: {', '.join(known) or 'none'}")
-    return durable.read(*looking.history(store, run, checkpoint.key, oldest=True), checkpoint.allow_pickle, watch)
+    try:
+        return durable.read(*looking.history(store, run, checkpoint.key, oldest=True), checkpoint.allow_pickle, watch)
+    except (
+        CheckpointVersionError
+    ):  # it went on elsewhere, or with another engine, since: back to the newest snapshot, then
+        return durable.read(*looking.history(store, run, checkpoint.key), checkpoint.allow_pickle, watch)
 
 
 def _sent(machine: Machine, commands: Sequence[Command]) -> Iterator[tuple[Lane, Slice]]:

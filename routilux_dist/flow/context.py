@@ -83,7 +83,7 @@ class JobContext:
         Hand it to outside systems that can refuse a second request with the same key. It stays when the activation is tried again
         after an error, and when it runs again because a worker, a node or the coordinator was lost. It is made of where the
         message comes from: an activation that emits other messages when it runs again, or in another order, gives its messages
-        other keys. A `finish` or flush that had to be broken off gets a new one.
+        other keys. A `finish` or flush that had to be broken off gets a new one, and so does what a rollback runs again.
         """
         return self._activity.idempotency_key
 

@@ -13,15 +13,33 @@ Messages that leave their slice unrun keep their names: the `origin` of their bl
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import itertools
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 from routilux_dist.wire.block import Block
 
-#: (what a name begins with, without the job; its last number; how many names follow each other from there on).
-Run = tuple[str, int, int]
 
-#: A list of runs as text: ``5.7*20;5.3/7.2*4``. A job's name has neither sign.
+class Run(NamedTuple):
+    """Names that follow each other.
+
+    Attributes:
+        head: What they begin with, without the job.
+        start: Place of the first one.
+        size: How many there are.
+        steps: Connections from each place on; nothing is said of 0.
+    """
+
+    head: str
+    start: int
+    size: int
+    steps: int = 0
+
+
+#: A list of runs as text: ``5.7*20;5.3/7.2.1*4``. A job's name has neither sign.
 _TIMES, _NEXT = "*", ";"
 #: Characters that a name may have before a fork. Longer ones are replaced by their hash: a cycle would make them ever longer.
 MAX_HEAD = 60
@@ -40,78 +58,84 @@ def name_of(number: int, block: Block, row: int = 0) -> str:
         return f"{block.job}/{source}.{first + row}"
     if _TIMES not in block.origin:
         return block.origin
-    place = first + row
-    for head, start, count in _read(block.origin):
-        if place < count:
-            return f"{block.job}/{head}.{start + place}"
-        place -= count
-    raise AssertionError(f"block {number} has no name for row {row}: {block.origin}")
+    runs, ends = _read(block.origin)
+    place = bisect_right(ends, first + row)
+    run = runs[place]
+    return f"{block.job}/{_text(run, run.start + run.size - ends[place] + first + row)}"
 
 
 def rest(number: int, block: Block, row: int) -> list[Run]:
     """Return the names of a block's messages from a row on."""
     first, source = block.part or (0, number)
     if not block.origin:
-        return [(str(source), first + row, block.rows - row)]
+        return [Run(str(source), first + row, block.rows - row)]
     if _TIMES not in block.origin:
         return [parse(block.origin)]
-    return cut(_read(block.origin), first + row, block.rows - row)
+    return next(shares(_read(block.origin)[0], [first + row, block.rows - row], skip=1))
 
 
 def parse(name: str) -> Run:
     """Return a single name as a run."""
-    head, _, last = name.partition("/")[2].rpartition(".")
-    return head, int(last), 1
+    head, slash, last = name.partition("/")[2].rpartition("/")
+    first, place, *steps = last.split(".")
+    return Run(f"{head}{slash}{first}", int(place), 1, int(steps[0]) if steps else 0)
 
 
-def cut(runs: Iterable[Run], start: int, rows: int) -> list[Run]:
-    """Return the names from `start` on, `rows` of them."""
-    found = []
-    for head, first, count in runs:
-        skipped = min(start, count)
-        start -= skipped
-        taken = min(count - skipped, rows)
-        rows -= taken
-        if taken:
-            found.append((head, first + skipped, taken))
-    return found
+def shares(runs: Iterable[Run], sizes: Iterable[int], skip: int = 0) -> Iterator[list[Run]]:
+    """Yield runs in shares of so many names, one after the other; without the first `skip` shares."""
+    left = iter(runs)
+    head, start, count, steps = "", 0, 0, 0
+    for number, size in enumerate(sizes):
+        share = []
+        while size:
+            if not count:
+                head, start, count, steps = next(left)
+            taken = min(size, count)
+            share.append(Run(head, start, taken, steps))
+            start, count, size = start + taken, count - taken, size - taken
+        if number >= skip:
+            yield share
 
 
-def add(runs: list[Run], head: str, last: int) -> None:
-    """Add a name to a list of runs."""
+def add(runs: list[Run], one: Run) -> None:
+    """Add a single name to a list of runs."""
     if runs:
-        before, start, count = runs[-1]
-        if start + count == last and before == head:
-            runs[-1] = before, start, count + 1
+        head, start, count, steps = runs[-1]
+        if start + count == one.start and head == one.head and steps == one.steps:
+            runs[-1] = Run(head, start, count + 1, steps)
             return
-    runs.append((head, last, 1))
+    runs.append(one)
 
 
 def origin(runs: Iterable[Run]) -> str:
     """Return the `origin` of a block whose messages have these names."""
-    return _NEXT.join(f"{head}.{start}{_TIMES}{count}" for head, start, count in runs)
+    return _NEXT.join(f"{_text(run, run.start)}{_TIMES}{run.size}" for run in runs)
 
 
 def onward(name: str, steps: int) -> str:
     """Return the name of what a message has led to, one message at a time, after `steps` connections."""
     if not steps:
         return name
-    head, slash, last = name.rpartition("/")
-    numbers = last.split(".")
-    taken = int(numbers[2]) if len(numbers) > 2 else 0
-    return f"{head}{slash}{'.'.join(numbers[:2])}.{taken + steps}"
+    job, slash, _ = name.partition("/")
+    run = parse(name)
+    return f"{job}{slash}{_text(run._replace(steps=run.steps + steps), run.start)}"
 
 
-def forked(name: str) -> str:
-    """Return what the names of several messages begin with that one with this name emitted."""
-    job, slash, place = name.partition("/")
-    if len(place) > MAX_HEAD:
-        place = "~" + hashlib.blake2b(place.encode(), digest_size=12).hexdigest()
-    return f"{job}{slash}{place}"
+def head_of(name: str) -> str:
+    """Return what the names of several messages begin with, without the job, that one with this name emitted."""
+    place = name.partition("/")[2]
+    return place if len(place) <= MAX_HEAD else "~" + hashlib.blake2b(place.encode(), digest_size=12).hexdigest()
 
 
-def _read(text: str) -> Iterator[Run]:
-    for run in text.split(_NEXT):
-        name, _, count = run.partition(_TIMES)
-        head, _, start = name.rpartition(".")
-        yield head, int(start), int(count)
+def _text(run: Run, place: int) -> str:
+    return f"{run.head}.{place}.{run.steps}" if run.steps else f"{run.head}.{place}"
+
+
+@functools.lru_cache(maxsize=64)
+def _read(text: str) -> tuple[list[Run], list[int]]:
+    """Return the runs in an `origin`, and how many names there are up to the end of each; blocks are asked row by row."""
+    runs = []
+    for one in text.split(_NEXT):
+        name, _, count = one.partition(_TIMES)
+        runs.append(parse(f"/{name}")._replace(size=int(count)))
+    return runs, list(itertools.accumulate(run.size for run in runs))

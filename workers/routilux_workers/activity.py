@@ -86,14 +86,15 @@ class Activity:
         """Turn to the messages of a block."""
         self.job_id, self.note = block.job, note
         self.block_id, self.block, self.attempt = block_id, block, block.attempt
-        # What a control block asks for are messages of its own making, and not what it leads to.
-        self.base = block.hops if block.rows else block.hops - 1
+        # What a control block asks for are messages of its own making, and not what it leads to, unless it is one of them.
+        self.base = block.hops if block.rows or block.origin else block.hops - 1
         self.fork = self.item = self.path = None
         self.nth = self.row = self.ordinal = 0
 
     def turn_to(self, row: int, items: Items) -> None:
         """Turn to a row of the block."""
         self.row = row
+        self.fork, self.nth = None, 0
         self.ordinal = self.sequence = 0
         if items is None:
             return
@@ -117,8 +118,14 @@ class Activity:
     def name(self, hops: int) -> str:
         """Return what the message is called that has passed so many connections: what runs, or what follows from it alone."""
         if self.fork is not None:
-            return self.fork.name(self, self.nth, hops)
+            return f"{self.job_id}/{names.origin((self.fork.run(self, self.nth, hops),)).rpartition('*')[0]}"
         return names.onward(names.name_of(self.block_id, self.block, self.row), hops - self.base)
+
+    def run(self, hops: int) -> names.Run:
+        """Return that name as a run."""
+        if self.fork is not None:
+            return self.fork.run(self, self.nth, hops)
+        return names.parse(self.name(hops))
 
     def drop(self) -> None:
         """Forget what the activation did."""

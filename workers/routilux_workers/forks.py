@@ -1,24 +1,27 @@
 """Where an activation emits several messages for its own process: what each of them is called.
 
 Most messages are never asked for their name, and chains have no forks. So a fork only notes whose it is and which ports its
-messages go to, and a queue only where one begins and ends.
+messages go to, and a queue only where one begins and ends. A cycle may nest forks without end: after some of them the names are
+worked out, and what is above is forgotten.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from routilux_dist.wire import names
+from routilux_dist.wire.names import Run
 
 if TYPE_CHECKING:
     from routilux_workers.activity import Activity
     from routilux_workers.host import Host
     from routilux_workers.steps import Message, Step
 
-#: Between the messages of a stack: from here on, those that are taken belong to this fork, after so many of it.
-Turn = tuple[None, "Fork | None", int]
+#: Forks within forks whose names have not been worked out.
+MAX_OPEN = 32
 
 
 class Fork:
@@ -28,38 +31,65 @@ class Fork:
         activity: The activation.
         hops: Connections that its own message has passed.
         local: The messages.
+        cells: What each of them is for, if they are a control block's: which there are depends on the time.
     """
 
-    __slots__ = ("_above", "_head", "_places", "_steps", "hops")
+    __slots__ = ("_above", "_cells", "_head", "_open", "_places", "hops", "steps")
 
-    def __init__(self, activity: Activity, hops: int, local: Iterable[Message]) -> None:
-        self._above = activity.fork, activity.nth
+    def __init__(
+        self, activity: Activity, hops: int, local: Sequence[Message], cells: Sequence[Any] | None = None
+    ) -> None:
+        above = activity.fork
+        self._above: tuple[Fork | None, int] | None = above, activity.nth
+        self._open: int = 0 if above is None else above._open + 1
+        self._cells = cells
         self.hops = hops
-        self._steps: list[Step] = [message[0] for message in local]
+        self.steps: list[Step] = [message[0] for message in local]
         self._head = ""
         self._places: list[int] = []
-
-    def name(self, activity: Activity, nth: int, hops: int) -> str:
-        """Return what the n-th message is called, or what follows from it alone after more connections."""
-        if not self._places:
+        if self._open > MAX_OPEN:
             self._look(activity)
-        return names.onward(f"{self._head}/{self._steps[nth].port}.{self._places[nth]}", hops - self.hops - 1)
+
+    def run(self, activity: Activity, nth: int, hops: int) -> Run:
+        """Return the name of the n-th message, or of what follows from it alone after more connections."""
+        if self._above is not None:
+            self._look(activity)
+        return Run(f"{self._head}/{self.steps[nth].port}", self._places[nth], 1, hops - self.hops - 1)
 
     def _look(self, activity: Activity) -> None:
         """Work out what the names begin with, and the places of messages among those that go to the same port."""
+        assert self._above is not None
         here, (activity.fork, activity.nth) = (activity.fork, activity.nth), self._above
-        self._head = names.forked(activity.name(self.hops))
+        self._head = names.head_of(activity.name(self.hops))
         activity.fork, activity.nth = here
-        seen: dict[int, int] = {}
-        for step in self._steps:
-            self._places.append(seen.setdefault(step.port, 0))
-            seen[step.port] += 1
+        self._above, self._open = None, 0
+        seen: dict[Any, int] = {}
+        for nth, step in enumerate(self.steps):
+            of, first = (
+                (step.port, 0) if self._cells is None else ((step.port, self._cells[nth]), _hash(self._cells[nth]))
+            )
+            count = seen.get(of, 0)
+            seen[of] = count + 1
+            self._places.append(first + count)
 
 
-def begin(activity: Activity, hops: int, local: Iterable[Message], stack: deque[Any] | list[Any]) -> None:
+def _hash(cell: Any) -> int:
+    """Return a number for a cell that leaves room for some that follow."""
+    return int.from_bytes(hashlib.blake2b(repr(cell).encode(), digest_size=7).digest(), "big") << 16
+
+
+def begin(
+    activity: Activity,
+    hops: int,
+    local: Sequence[Message],
+    stack: deque[Any] | list[Any],
+    cells: Sequence[Any] | None = None,
+) -> None:
     """Turn to the messages that an activation has just emitted; what is on the stack comes after them."""
-    stack.append((None, activity.fork, activity.nth))
-    activity.fork, activity.nth = Fork(activity, hops, local), -1
+    above = activity.fork
+    if above is not None and activity.nth + 1 < len(above.steps):
+        stack.append((None, above, activity.nth))
+    activity.fork, activity.nth = Fork(activity, hops, local, cells), -1
 
 
 def spill(host: Host, activity: Activity, local: list[Message]) -> None:

@@ -330,7 +330,7 @@ class Host:
                 self.spill_piles[job, step.port] = last
         last.payloads.append(payload)
         last.hops = max(last.hops, hops)
-        names.add(last.names, *names.parse(activity.name(hops))[:2])
+        names.add(last.names, activity.run(hops))
         if activity.item is not None:
             last.items.append(activity.mark())
         self.spilled += 1
@@ -399,10 +399,8 @@ class Host:
             self._drop_bad(pile)
             blocks = list(self.packer.cut(pile, rows)) if pile.payloads else []
         if pile.names:
-            place = 0
-            for n, block in enumerate(blocks):
-                blocks[n] = block._replace(origin=names.origin(names.cut(pile.names, place, block.rows)))
-                place += block.rows
+            shares = names.shares(pile.names, [block.rows for block in blocks])
+            return [block._replace(origin=names.origin(share)) for block, share in zip(blocks, shares)]
         return blocks
 
     def _strategy(self, senders: list[str], error: BaseException) -> ErrorStrategy:
@@ -444,7 +442,12 @@ class Host:
                 self.receipt.tally(pile.job).dead += 1
             if item is None and strategy is ErrorStrategy.STOP:
                 self.receipt.stop(pile.job, failure)
+        if pile.names:
+            kept: list[names.Run] = []
+            for row, (one,) in enumerate(names.shares(pile.names, [1] * len(pile.payloads))):
+                if row not in bad:
+                    names.add(kept, one)
+            pile.names = kept
         keep = [row for row in range(len(pile.payloads)) if row not in bad]
         pile.items = [pile.items[row] for row in keep] if pile.items else []
-        pile.names = [run for row in keep for run in names.cut(pile.names, row, 1)]
         pile.payloads = [pile.payloads[row] for row in keep]

@@ -82,8 +82,9 @@ class Line:
                     self._drain()
                 if not block.rows:
                     host.activity.enter(block_id, block, host.note(block.job))
-                    asked = list(endings.messages(host, block))
-                    fork = Fork(host.activity, block.hops - 1, asked)
+                    asked, fork = list(endings.messages(host, block)), None
+                    if not block.origin:  # else it is a finish that is tried again, and has its name
+                        fork = Fork(host.activity, block.hops - 1, asked, [cell.key for _, cell, _ in asked])
                     self._queue.extend(
                         (Root(block_id, block, 0, None), fork, nth, *message) for nth, message in enumerate(asked)
                     )

@@ -154,7 +154,8 @@ def _end(host: Host, block: Block) -> None:
     """Serve a control block."""
     queue: deque[Any] = deque()
     asked = list(endings.messages(host, block))
-    forks.begin(host.activity, block.hops - 1, asked, queue)
+    if not block.origin:  # else it is a finish that is tried again, and has its name
+        forks.begin(host.activity, block.hops - 1, asked, queue, [cell.key for _, cell, _ in asked])
     queue.extend(reversed(asked))
     _drain(host, queue, Rows([]), block)
 

@@ -7,9 +7,10 @@ import pytest
 import routilux_dist as rd
 from routilux_dist.coordinator import losses, picture
 from routilux_dist.coordinator.commands import Abort, Deliver, Report
-from routilux_dist.coordinator.events import Restarted, SliceLost
+from routilux_dist.coordinator.events import Restarted, SliceFinished, SliceLost
 from routilux_dist.testing import Bench
 from routilux_dist.wire import codec
+from routilux_dist.wire.block import Rows
 from routilux_dist.wire.slices import Kept, Slice
 from tests.unit.coordinator.conftest import chain, fetching, summing
 
@@ -332,3 +333,21 @@ def test_crashes_are_known_to_whoever_goes_on(bench: Build) -> None:
         again.lose()
         again.tick(1)
     assert again.job("j").dead == 1
+
+
+def test_a_sequential_job_that_ends_with_one_of_its_blocks_takes_the_others_along(bench: Build) -> None:
+    one = bench(chain(execution_mode="sequential"), keeps=True)
+    one.post("j", "a.input")
+    one.finish(emit={"b.input": 2})
+    work = next(iter(one.slices.values()))
+    base = work.blocks[0][1]
+    receipt = one.receipt(work)
+    receipt.tallies["j"].done -= 2
+    receipt.blocks = [base._replace(rows=1, body=Rows([n])) for n in range(2)]
+    del one.slices[work.id]
+    one.feed(SliceFinished(receipt))
+    for _ in range(3):
+        one.lose()
+        one.tick(1.0)
+    job = one.job("j")
+    assert (job.status, job.accepted) == ("failed", job.done + job.dead + job.discarded)

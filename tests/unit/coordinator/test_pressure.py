@@ -6,7 +6,7 @@ import pytest
 
 import routilux_dist as rd
 from routilux_dist.coordinator import picture, pressure, views
-from routilux_dist.coordinator.events import SliceFinished
+from routilux_dist.coordinator.events import CapacityChanged, Restarted, SliceFinished
 from routilux_dist.plan.tuning import Tuning
 from routilux_dist.testing import Bench
 from routilux_dist.testing.bench import compile_for
@@ -196,3 +196,34 @@ def test_a_message_that_leads_to_more_than_may_wait_is_sent_alone(bench: Build) 
     for _ in range(2):
         one.post("j", "a.input", 2, last=False)
     assert [block.rows for _, block in slice_of(one, "a").blocks] == [1]
+
+
+def test_a_port_that_once_led_to_something_may_lead_to_nothing_for_ever(bench: Build) -> None:
+    one = bench(fork(), workers=1, homes=1)
+    one.post("j", "a.input", nbytes=1000, last=False)
+    one.finish(emit={"total.input": 1}, seconds=0.001)
+    one.run_out()
+    for _ in range(1200):
+        one.post("j", "a.input", last=False)
+        one.finish(seconds=0.001)
+    assert one.machine.costs[one.port("a.input")].sent == 0.0
+
+
+def test_of_a_slice_with_several_ports_nobody_knows_which_led_to_what(bench: Build) -> None:
+    one = bench(fork(), workers=1, homes=1)
+    one.post("j", "a.input", nbytes=1000, last=False)
+    costs = {one.port("a.input"): (1, 0.001), one.port("b.input"): (9, 0.001)}
+    one.finish(emit={"total.input": 1}, costs=costs)
+    assert {port: one.machine.costs[port].sent for port in costs} == dict.fromkeys(costs, 0.0)
+
+
+def test_without_workers_nothing_is_sent_also_where_homes_are(bench: Build) -> None:
+    one = bench(fork(), workers=1, homes=1, keeps=True)
+    one.post("j", "total.input", 4, nbytes=400, last=False)
+    one.finish(seconds=0.001)
+    one.post("j", "total.input", 4, last=False)
+    one.slices.clear()
+    one.feed(Restarted(0))
+    assert not one.machine.flights
+    one.feed(CapacityChanged(1))
+    assert out(one) == {"total": 1}

@@ -8,6 +8,7 @@ import pytest
 
 import routilux_dist as rd
 from routilux_dist.checkpoint.options import Checkpoint
+from routilux_dist.coordinator.machine import Machine
 from routilux_dist.driver import messages
 from routilux_dist.errors import CheckpointError, StateError
 from routilux_dist.wire import codec
@@ -106,3 +107,18 @@ def test_the_past_goes_back_to_the_oldest_snapshot(tmp_path: Path) -> None:
     with rd.Runtime(backend="local") as runtime:
         assert runtime.recover(place, flow).result(WAIT) == {"abs.output": [3]}
     assert rd.replay_saved(place, "old/1.0", flow) == {"output": [3]}
+
+
+def test_an_engine_that_decides_otherwise_by_now_goes_back_to_the_newest_snapshot(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = Checkpoint(str(tmp_path), keep=9)
+    flow = rd.pipeline(rd.routine(abs), name="absolute", error_handler=rd.ErrorHandler(rd.ErrorStrategy.CONTINUE))
+    with rd.Runtime(backend="local") as runtime:
+        worker = runtime.exec(flow, worker_id="long", checkpoint=place)
+        for _ in range(2):
+            worker.post("abs", "input", "no number").wait_for_completion(WAIT)
+    monkeypatch.setattr(Machine, "mark", property(lambda machine: 127))
+    dead = [one.name for one in messages.every(place, "long") if one.status == "dead"]
+    assert len(dead) == 2
+    assert messages.find(place, "long", dead[0]).failure is not None

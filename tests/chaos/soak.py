@@ -157,6 +157,8 @@ class Soak:
     def _strike(self, kind: str) -> dict[str, Any] | None:
         if kind == "driver":
             return self._strike_driver()
+        if kind == "coordinator" and self._busy("work") is None and self._busy("chain") is None:
+            return None  # it has only just come back: three times in a row, and it would be at fault itself
         pid = self._coordinator() if kind == "coordinator" else self._busy("work" if kind == "worker" else "chain")
         if pid is None or not processes.kill(pid):
             return None

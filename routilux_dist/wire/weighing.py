@@ -17,7 +17,7 @@ _WORST = 140
 SMALL = ALLOWANCE // (_WORST - GROWTH)
 _ENDLESS = 1 << 62
 
-_LIST, _MAP, _TEXT, _NUMBER, _OBJECT = 72, 248, 60, 40, 300
+_LIST, _MAP, _TEXT, _NUMBER, _OBJECT = 72, 248, 72, 40, 300
 #: Bytes of an entry in a map that has grown, and entries before it does.
 _ENTRY, _ROOM = 64, 5
 

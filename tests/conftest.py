@@ -23,6 +23,7 @@ os.environ.update(
 os.environ.pop("RAY_ADDRESS", None)  # never join, and never stop, somebody's cluster
 
 
+@pytest.hookimpl(tryfirst=True)  # before the names of groups are read
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Of the processes that share the tests one gets all that need Ray: one cluster, and no two that wait for the same CPUs."""
     for item in items:

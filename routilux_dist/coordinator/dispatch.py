@@ -162,13 +162,13 @@ def _assemble(machine: Machine, lane: Lane, most: int, target: float) -> list[Qu
     if lane.group.kind is GroupKind.SOLO:
         return _next_in_line(lane)
     taken: list[Queued] = []
-    rows, seconds, nbytes, sent = 0, 0.0, 0, 0.0
+    rows, seconds, nbytes, sent, share = 0, 0.0, 0, 0.0, pressure.share(machine)
     while lanes.ready(lane, machine.held) and len(taken) < MAX_BLOCKS and rows < most:
         number, block = lanes.peek(lane, machine.held)
         known = _block_seconds(machine, block)
         suspect = number in machine.crashes  # runs alone, so that it takes nobody along
         each = pressure.leads_to(machine, block.port)
-        room = int((pressure.share(machine) - sent) / each) if each else most
+        room = int((share - sent) / each) if each else most
         full = nbytes + block.nbytes > MAX_BYTES or known is None or seconds + known > target or room < 1
         if taken and (full or suspect):
             break
@@ -233,10 +233,9 @@ def _target(machine: Machine, lane: Lane) -> float:
         if waiting is not None:
             long = min(waiting / (4 * machine.workers), LONG * machine.tuning.slice_seconds)
             alone = len(lane.order) == 1 and len(machine.board.ready) == 1
+            # It is the only work there is, there is much of it, and it takes what it is thought to take.
             if long > target and alone and _is_steady(machine, lane):
-                return (
-                    long  # it is the only work there is, there is much of it, and it takes what it is thought to take
-                )
+                return long
             # Towards the end smaller slices, so that all workers finish together.
             target = min(target, max(waiting / (2 * machine.workers), least_seconds(machine)))
     return target

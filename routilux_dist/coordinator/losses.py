@@ -83,16 +83,13 @@ def _suspect(
         _put_aside(machine, job, flight, queued, crashes, event)
         return
     parts = cut(number, block, size) if block.rows > size else [block]
-    if flight.lane.homed:  # in their place, at once: those behind them have to wait for them
-        for part in reversed(parts):
-            again = number if part is block else machine.number("block")
-            machine.crashes[again] = crashes
-            commit.put_back(machine, {job.id: job}, flight.lane, again, part)
-        return
-    for part in reversed(parts):
+    for part in reversed(parts):  # each goes before those that wait
         again = number if part is block else machine.number("block")
         machine.crashes[again] = crashes
-        posting.sleep(machine, job, max(DELAYS[crashes], event.pause), part._replace(entry=False), again)
+        if flight.lane.homed:  # in their place, at once: those behind them have to wait for them
+            commit.put_back(machine, {job.id: job}, flight.lane, again, part)
+        else:
+            posting.sleep(machine, job, max(DELAYS[crashes], event.pause), part._replace(entry=False), again)
 
 
 def _put_aside(

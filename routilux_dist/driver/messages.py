@@ -183,9 +183,8 @@ def _told(checkpoint: Checkpoint, run: str, watch: durable.Watch) -> durable.Pas
         raise CheckpointError(f"{store.url} has no run {run!r}; it has: {', '.join(known) or 'none'}")
     try:
         return durable.read(*looking.history(store, run, checkpoint.key, oldest=True), checkpoint.allow_pickle, watch)
-    except (
-        CheckpointVersionError
-    ):  # it went on elsewhere, or with another engine, since: back to the newest snapshot, then
+    except CheckpointVersionError:
+        # It went on elsewhere, or with another engine, since: back to the newest snapshot, then.
         return durable.read(*looking.history(store, run, checkpoint.key), checkpoint.allow_pickle, watch)
 
 
@@ -206,9 +205,8 @@ def _is(name: str, wanted: str) -> bool:
 
 def _leads(name: str, wanted: str) -> bool:
     """Whether a message is the one that is wanted, or has led to it."""
-    return any(
-        _is(name, wanted) or wanted.startswith((name + ".", name + "/")) for name in (name, name.partition("/")[2])
-    )
+    place = name.partition("/")[2]  # the job may be left out
+    return _is(name, wanted) or wanted.startswith((f"{name}.", f"{name}/", f"{place}.", f"{place}/"))
 
 
 def _place(number: int, block: Block, wanted: str, root: str) -> int | None:

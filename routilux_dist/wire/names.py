@@ -61,7 +61,7 @@ def name_of(number: int, block: Block, row: int = 0) -> str:
     runs, ends = _read(block.origin)
     place = bisect_right(ends, first + row)
     run = runs[place]
-    return f"{block.job}/{_text(run, run.start + run.size - ends[place] + first + row)}"
+    return f"{block.job}/{text_of(run, run.start + run.size - ends[place] + first + row)}"
 
 
 def rest(number: int, block: Block, row: int) -> list[Run]:
@@ -109,7 +109,7 @@ def add(runs: list[Run], one: Run) -> None:
 
 def origin(runs: Iterable[Run]) -> str:
     """Return the `origin` of a block whose messages have these names."""
-    return _NEXT.join(f"{_text(run, run.start)}{_TIMES}{run.size}" for run in runs)
+    return _NEXT.join(f"{text_of(run, run.start)}{_TIMES}{run.size}" for run in runs)
 
 
 def onward(name: str, steps: int) -> str:
@@ -118,7 +118,7 @@ def onward(name: str, steps: int) -> str:
         return name
     job, slash, _ = name.partition("/")
     run = parse(name)
-    return f"{job}{slash}{_text(run._replace(steps=run.steps + steps), run.start)}"
+    return f"{job}{slash}{text_of(run._replace(steps=run.steps + steps), run.start)}"
 
 
 def head_of(name: str) -> str:
@@ -127,7 +127,8 @@ def head_of(name: str) -> str:
     return place if len(place) <= MAX_HEAD else "~" + hashlib.blake2b(place.encode(), digest_size=12).hexdigest()
 
 
-def _text(run: Run, place: int) -> str:
+def text_of(run: Run, place: int) -> str:
+    """Return the name of a place in a run, without the job."""
     return f"{run.head}.{place}.{run.steps}" if run.steps else f"{run.head}.{place}"
 
 

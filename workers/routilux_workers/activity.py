@@ -118,7 +118,8 @@ class Activity:
     def name(self, hops: int) -> str:
         """Return what the message is called that has passed so many connections: what runs, or what follows from it alone."""
         if self.fork is not None:
-            return f"{self.job_id}/{names.origin((self.fork.run(self, self.nth, hops),)).rpartition('*')[0]}"
+            run = self.fork.run(self, self.nth, hops)
+            return f"{self.job_id}/{names.text_of(run, run.start)}"
         return names.onward(names.name_of(self.block_id, self.block, self.row), hops - self.base)
 
     def run(self, hops: int) -> names.Run:

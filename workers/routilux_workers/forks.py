@@ -16,6 +16,7 @@ from routilux_dist.wire import names
 from routilux_dist.wire.names import Run
 
 if TYPE_CHECKING:
+    from routilux_dist.wire.block import Block
     from routilux_workers.activity import Activity
     from routilux_workers.host import Host
     from routilux_workers.steps import Message, Step
@@ -78,18 +79,17 @@ def _hash(cell: Any) -> int:
     return int.from_bytes(hashlib.blake2b(repr(cell).encode(), digest_size=7).digest(), "big") << 16
 
 
-def begin(
-    activity: Activity,
-    hops: int,
-    local: Sequence[Message],
-    stack: deque[Any] | list[Any],
-    cells: Sequence[Any] | None = None,
-) -> None:
+def asked(activity: Activity, block: Block, local: Sequence[Message]) -> Fork | None:
+    """Return the fork of what a control block asks for; none for a finish that is tried again, which has its name."""
+    return None if block.origin else Fork(activity, block.hops - 1, local, [cell.key for _, cell, _ in local])
+
+
+def begin(activity: Activity, hops: int, local: Sequence[Message], stack: deque[Any] | list[Any]) -> None:
     """Turn to the messages that an activation has just emitted; what is on the stack comes after them."""
     above = activity.fork
     if above is not None and activity.nth + 1 < len(above.steps):
         stack.append((None, above, activity.nth))
-    activity.fork, activity.nth = Fork(activity, hops, local, cells), -1
+    activity.fork, activity.nth = Fork(activity, hops, local), -1
 
 
 def spill(host: Host, activity: Activity, local: list[Message]) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from routilux_dist.wire import codec
 from routilux_dist.wire.block import Block, Items, Mark
-from routilux_workers import blame, endings
+from routilux_workers import blame, endings, forks
 from routilux_workers.forks import Fork
 from routilux_workers.stateful import Redo
 
@@ -82,11 +82,10 @@ class Line:
                     self._drain()
                 if not block.rows:
                     host.activity.enter(block_id, block, host.note(block.job))
-                    asked, fork = list(endings.messages(host, block)), None
-                    if not block.origin:  # else it is a finish that is tried again, and has its name
-                        fork = Fork(host.activity, block.hops - 1, asked, [cell.key for _, cell, _ in asked])
+                    local = list(endings.messages(host, block))
+                    fork = forks.asked(host.activity, block, local)
                     self._queue.extend(
-                        (Root(block_id, block, 0, None), fork, nth, *message) for nth, message in enumerate(asked)
+                        (Root(block_id, block, 0, None), fork, nth, *message) for nth, message in enumerate(local)
                     )
                     self._drain()
         if blocks:

@@ -152,11 +152,9 @@ def _sort_out(host: Host, queue: deque[Any], apart: AbstractSet[int]) -> None:
 
 def _end(host: Host, block: Block) -> None:
     """Serve a control block."""
-    queue: deque[Any] = deque()
-    asked = list(endings.messages(host, block))
-    if not block.origin:  # else it is a finish that is tried again, and has its name
-        forks.begin(host.activity, block.hops - 1, asked, queue, [cell.key for _, cell, _ in asked])
-    queue.extend(reversed(asked))
+    local = list(endings.messages(host, block))
+    host.activity.fork, host.activity.nth = forks.asked(host.activity, block, local), -1
+    queue: deque[Any] = deque(reversed(local))
     _drain(host, queue, Rows([]), block)
 
 

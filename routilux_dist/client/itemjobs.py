@@ -38,6 +38,10 @@ class ItemJobs:
     # ---- on the source's threads ---------------------------------------------------------------------------------
 
     def rows(self) -> int:
+        """Return how many items are worth being sent: each is its own job."""
+        return 1
+
+    def most(self) -> int:
         """Return how many items are sent together."""
         return 1
 

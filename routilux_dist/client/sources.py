@@ -43,7 +43,11 @@ class Carrier(Protocol):
     """What sends items, and says how many."""
 
     def rows(self) -> int:
-        """Return how many items should be sent together."""
+        """Return how many items are worth being sent."""
+        ...
+
+    def most(self) -> int:
+        """Return how many items may be sent together if they are there: `rows` at least."""
         ...
 
     def window(self, out: int) -> int:
@@ -134,7 +138,7 @@ class Source:
             elif free >= window // REFILL_PARTS:
                 self._filling = True
             # What was not sent yet is of unknown size, so there is little of it.
-            room = min(free, 2 * self._carrier.rows() - len(self._pending))
+            room = min(free, 2 * self._carrier.most() - len(self._pending))
             if self._filling and room > 0:
                 return room
             self._room.wait()
@@ -175,7 +179,7 @@ class Source:
     def _gather(self) -> list[Any]:
         """Return items to send together; none when there will be no more."""
         pending, work = self._pending, self._work
-        rows = self._carrier.rows()
+        rows, most = self._carrier.rows(), self._carrier.most()
         lingered = False
         while not self._stopped.is_set():
             work.clear()
@@ -183,4 +187,4 @@ class Source:
             if len(pending) >= rows or lingered or ended:
                 break
             lingered = not work.wait(LINGER_SECONDS if pending else None) and bool(pending)
-        return [pending.popleft() for _ in range(min(rows, len(pending)))]
+        return [pending.popleft() for _ in range(min(most, len(pending)))]

@@ -26,6 +26,11 @@ from routilux_dist.wire.failure import Failure, Letter
 
 #: Most bytes of items on their way, unless a single one is larger.
 MAX_BYTES = 128 << 20
+#: Most items in one post of several blocks: above that, the blocks themselves are large enough.
+MAX_ITEMS = 64
+#: Blocks per worker that may be out, an eighth of a slice each, and how many items in them have that many: of light messages
+#: fewer blocks are worth as much, and take less memory.
+WIDE, NARROW, WIDE_ITEMS = 64, 24, 8192
 
 
 class Sent(NamedTuple):
@@ -82,6 +87,10 @@ class Stream:
         # A small buffer still has to reach every worker.
         return max(1, min(rows, self._buffersize // (2 * self._worker.width) or 1))
 
+    def most(self) -> int:
+        """Return how many items may be posted at once: a call costs as much as several blocks of few items."""
+        return max(self.rows(), min(8 * self.rows(), MAX_ITEMS))
+
     def window(self, out: int) -> int:
         """Return how many items may be out at once."""
         if self._buffersize is not None:
@@ -89,11 +98,11 @@ class Stream:
         if self._bytes_sent - self._bytes_through > MAX_BYTES and out >= 2 * self._worker.width:
             return 0
         rows = self._worker.advice.get(self._port.index, 1)
-        # Three slices per worker, of eight blocks each: one runs, one is ready, one is on its way.
-        return max(64, 24 * rows) * self._worker.width
+        # Three slices per worker: one runs, one is ready, one is on its way. So many that slices may be long, see `dispatch`.
+        return max(64, NARROW * rows, min(WIDE * rows, WIDE_ITEMS)) * self._worker.width
 
     def send(self, first: int, payloads: list[Any]) -> None:
-        """Post items as a block. One that cannot be sent is that item's error, the others go without it."""
+        """Post items as blocks. One that cannot be sent is that item's error, the others go without it."""
         try:
             self._post(first, payloads)
         except SerializationError:
@@ -113,15 +122,19 @@ class Stream:
         return None
 
     def _post(self, first: int, payloads: list[Any]) -> None:
-        block = self._worker.block(self._port, payloads, first)._replace(job=self._job)
-        self._sizes[first] = block.nbytes
-        self._bytes_sent += block.nbytes
+        rows, blocks = self.rows(), []
+        for place in range(0, len(payloads), rows):
+            block = self._worker.block(self._port, payloads[place : place + rows], first + place)
+            blocks.append(block._replace(job=self._job))
+        for block, place in zip(blocks, range(0, len(payloads), rows)):
+            self._sizes[first + place] = block.nbytes
+            self._bytes_sent += block.nbytes
         if self._on_error == "collect":
             self._tell(Sent(first, payloads))  # before its results can come
         self._worker.session.post(
             Posted(
                 job=self._job,
-                blocks=(block,),
+                blocks=tuple(blocks),
                 last=False,
                 stream=True,
                 ordered=self._ordered,

@@ -30,8 +30,11 @@ MAX_ADVICE = 512
 REST_FACTOR, MAX_REST = 10.0, 1.0
 #: Slices shorter than this cost more to manage than they balance.
 MIN_SECONDS = 0.002
-#: So much longer slices may be while one job in one place is all there is to do: what comes meanwhile waits for one of them.
-LONG = 2.0
+#: So much longer slices may be while one job, in so many places at most, is all there is to do: what comes meanwhile waits for
+#: one of them.
+LONG, FEW_LANES = 2.0, 8
+#: Then the last ones differ by so little that shorter slices would cost more than they balance.
+LAST_SECONDS = 0.02
 #: Messages are steady whose slices take, within so much, what was expected.
 STEADY = 0.25
 #: Seconds of its one thread that a coordinator on Ray spends on a slice, see docs/design/performance.md.
@@ -231,19 +234,30 @@ def _target(machine: Machine, lane: Lane) -> float:
     if lane.shares_work:
         waiting = _seconds_waiting(machine, lane)
         if waiting is not None:
-            long = min(waiting / (4 * machine.workers), LONG * machine.tuning.slice_seconds)
-            alone = len(lane.order) == 1 and len(machine.board.ready) == 1
-            # It is the only work there is, there is much of it, and it takes what it is thought to take.
-            if long > target and alone and _is_steady(machine, lane):
-                return long
+            least = least_seconds(machine)
+            if _is_alone(machine, lane) and _is_steady(machine, lane, waiting):
+                # Nobody else waits, and it takes what it is thought to take.
+                target = max(target, LONG * machine.tuning.slice_seconds)
+                least = max(least, LAST_SECONDS)
             # Towards the end smaller slices, so that all workers finish together.
-            target = min(target, max(waiting / (2 * machine.workers), least_seconds(machine)))
+            target = min(target, max(waiting / (2 * machine.workers), least))
     return target
 
 
-def _is_steady(machine: Machine, lane: Lane) -> bool:
-    """Whether the messages that wait took what was expected, so far: of unlike ones, short slices balance better."""
-    return all(machine.costs[port].error <= STEADY for port, rows in lane.rows.items() if rows)
+def _is_alone(machine: Machine, lane: Lane) -> bool:
+    """Whether one job, in few places, is all there is to do."""
+    others = machine.board.ready
+    return len(lane.order) == 1 and len(others) <= FEW_LANES and all(o.order == lane.order for o in others.values())
+
+
+def _is_steady(machine: Machine, lane: Lane, waiting: float) -> bool:
+    """Whether what waits, of so many seconds, took what was expected so far: of unlike messages, short slices balance better."""
+    off = 0.0
+    for port, rows in lane.rows.items():
+        if rows:
+            cost = machine.costs[port]
+            off += rows * (cost.seconds or 0.0) * cost.error
+    return off <= STEADY * waiting
 
 
 def _block_seconds(machine: Machine, block: Block) -> float | None:

@@ -18,14 +18,17 @@ PATIENCE = 30.0
 
 
 class Carrier:
-    def __init__(self, rows: int = 1, window: int = 1000) -> None:
-        self._rows, self._window = rows, window
+    def __init__(self, rows: int = 1, window: int = 1000, most: int | None = None) -> None:
+        self._rows, self._window, self._most = rows, window, rows if most is None else most
         self.sent: queue.SimpleQueue[tuple[int, list[Any]]] = queue.SimpleQueue()
         self.refuses: BaseException | None = None
         self.closed: list[bool] = []
 
     def rows(self) -> int:
         return self._rows
+
+    def most(self) -> int:
+        return self._most
 
     def window(self, out: int) -> int:
         return self._window
@@ -65,6 +68,24 @@ def test_everything_is_sent_in_order_and_numbered(rows: int) -> None:
         assert len(payloads) <= rows
         place += len(payloads)
     assert place == 50
+
+
+def test_what_is_there_already_goes_together() -> None:
+    """A call costs as much as several blocks of few items."""
+    carrier = Carrier(rows=2, most=8)
+    sending = threading.Event()
+    carrier.send, send = lambda *sent: (sending.wait(PATIENCE), send(*sent)), carrier.send  # type: ignore[method-assign]
+    _, told = started(range(50), carrier)
+    time.sleep(0.05)  # as much is taken as may be
+    sending.set()
+    assert told.get(timeout=PATIENCE) == Through(50, None)
+    sizes = []
+    while not carrier.sent.empty():
+        first, payloads = carrier.sent.get()
+        assert first == sum(sizes)
+        sizes.append(len(payloads))
+    assert sum(sizes) == 50
+    assert max(sizes) == 8
 
 
 def test_a_full_window_fills_up_when_a_part_of_it_is_free() -> None:

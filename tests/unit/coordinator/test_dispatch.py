@@ -355,6 +355,27 @@ def test_slices_are_longer_where_one_job_is_all_there_is_to_do(bench: Build, bes
         assert first.budget == one.machine.tuning.slice_seconds
 
 
+def test_a_little_of_what_is_unlike_makes_no_slice_shorter(bench: Build) -> None:
+    one = bench(workers=2)
+    entry, inner = one.port("a.input"), one.port("b.input")
+    for n in range(16):
+        one.machine.learn(entry, 1, 0.01)
+        one.machine.learn(inner, 1, 1e-6 if n % 2 else 1e-4)
+    assert one.machine.costs[inner].error > dispatch.STEADY
+    one.machine.workers = 0  # nothing is sent yet
+    for _ in range(100):
+        one.post("j", "a.input", 1, last=False)
+    lane = next(lane for lane in one.machine.lanes.values() if lane.rows.get(entry))
+    lane.rows[inner] = 50
+    waiting = dispatch._seconds_waiting(one.machine, lane)
+    assert waiting is not None
+    assert dispatch._is_steady(one.machine, lane, waiting)
+    lane.rows[inner] = 500_000
+    waiting = dispatch._seconds_waiting(one.machine, lane)
+    assert waiting is not None
+    assert not dispatch._is_steady(one.machine, lane, waiting)
+
+
 def test_no_slice_is_shorter_than_it_takes_to_send_one_to_each_worker() -> None:
     two, many = (Bench(chain(), workers=workers) for workers in (2, 100))
     assert dispatch.least_seconds(two.machine) == dispatch.MIN_SECONDS

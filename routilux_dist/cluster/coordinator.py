@@ -15,7 +15,7 @@ import ray.exceptions
 from routilux_dist.clock import SystemClock
 from routilux_dist.cluster import bodies, ends, resources
 from routilux_dist.cluster.crew import Crew
-from routilux_dist.cluster.inbox import Answer, Inbox
+from routilux_dist.cluster.inbox import Answer, Inbox, Line
 from routilux_dist.cluster.lookout import Lookout
 from routilux_dist.cluster.workplaces import Workplaces
 from routilux_dist.coordinator.commands import Advise
@@ -58,6 +58,7 @@ class Coordinator:
         #: Whether what it does is saved.
         self.saved = opening is not None
         self._inboxes: dict[str, Inbox] = {}
+        self._lines: dict[str, Line] = {}
         self._door = asyncio.Event()
         self._door.set()
         self._flying: set[asyncio.Task[None]] = set()
@@ -134,6 +135,10 @@ class Coordinator:
         self._workplaces.kill()
 
     # ---- for clients ---------------------------------------------------------------------------------------------
+
+    def line(self, client: str) -> Line:
+        """Return the order of a client's calls."""
+        return self._lines.setdefault(client, Line())
 
     async def take(self, events: list[Event], client: str, linger: bool) -> Answer:
         """Take in messages and requests; after messages it returns when there is room for more.

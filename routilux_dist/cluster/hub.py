@@ -73,10 +73,29 @@ class Hub:
         crew.sweep(SystemClock().monotonic())
         asyncio.get_running_loop().call_later(IDLE_SECONDS / 2, self._sweep, crew)
 
-    async def take(self, running: str, events: list[Event], client: str = "", linger: bool = False) -> Answer:
-        """See `Coordinator.take`."""
+    async def take(
+        self,
+        running: str,
+        events: list[Event],
+        client: str = "",
+        linger: bool = False,
+        turn: tuple[str, int] | None = None,
+    ) -> Answer:
+        """See `Coordinator.take`.
+
+        Args:
+            running: The running flow.
+            events: What happened.
+            client: Who is told what is new.
+            linger: Wait a moment for what these events lead to.
+            turn: Who calls, and the number of the call; None for calls that need no order.
+        """
         coordinator = self._coordinators.get(running)
-        return _GONE if coordinator is None else await coordinator.take(events, client, linger)
+        if coordinator is None:
+            return _GONE
+        if turn is not None:
+            await coordinator.line(turn[0]).turn(turn[1])
+        return await coordinator.take(events, client, linger)
 
     async def news(self, running: str, client: str) -> Answer:
         """See `Coordinator.news`."""

@@ -1,4 +1,4 @@
-"""What a client has still to be told, and the calls it waits with."""
+"""What a client has still to be told, the calls it waits with, and the order of those that it made."""
 
 from __future__ import annotations
 
@@ -13,6 +13,24 @@ class Answer(NamedTuple):
 
     number: int | None
     news: list[News]
+
+
+class Line:
+    """The order of a client's calls: Ray starts those of an actor with a loop as they come, and they may pass each other."""
+
+    def __init__(self) -> None:
+        self._next = 0
+        self._waiting: dict[int, asyncio.Future[None]] = {}
+
+    async def turn(self, number: int) -> None:
+        """Wait until all calls with smaller numbers have had their turn; this one's lasts until it waits for something."""
+        if number != self._next:
+            waiting = self._waiting[number] = asyncio.get_running_loop().create_future()
+            await waiting
+        self._next = number + 1
+        follower = self._waiting.pop(self._next, None)
+        if follower is not None:
+            follower.set_result(None)
 
 
 class Inbox:

@@ -97,11 +97,18 @@ class SavedHub(Hub):
             opening.worker_id, self._shipment, opening.workers, opening.tuning, opening.validate, nodes(), opening
         )
 
-    async def take(self, running: str, events: list[Event], client: str = "", linger: bool = False) -> Answer:
-        """See `Coordinator.take`. To take in nothing, and say that it went well, would lose what was accepted."""
+    async def take(
+        self,
+        running: str,
+        events: list[Event],
+        client: str = "",
+        linger: bool = False,
+        turn: tuple[str, int] | None = None,
+    ) -> Answer:
+        """See `Hub.take`. To take in nothing, and say that it went well, would lose what was accepted."""
         with self._somebody():
             await self._come_back()
-            return await super().take(running, events, client, linger)
+            return await super().take(running, events, client, linger, turn)
 
     async def ask(self, running: str, question: str, job: str) -> Any:
         """See `Coordinator.ask`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import queue
 import threading
 from collections import Counter
@@ -62,6 +63,8 @@ class RaySession:
         #: Messages by job that wait here.
         self._unsent: Counter[str] = Counter()
         self._counting = threading.Lock()
+        #: Numbers of calls that bring events.
+        self._turns = itertools.count()
         #: What calls returned, in the order in which they returned it.
         self._answers: queue.SimpleQueue[Future[Any]] = queue.SimpleQueue()
         #: Number of the answer to be passed on next, and those that came before it.
@@ -104,7 +107,7 @@ class RaySession:
             return
         if event.job in self._begun:
             try:
-                ray.get(self._hub.take.remote(self._running, [event]), timeout=CONTROL_SECONDS)
+                ray.get(self._take([event]), timeout=CONTROL_SECONDS)
             except ray.exceptions.RayActorError as exc:
                 self._lost(exc)
             return
@@ -174,13 +177,17 @@ class RaySession:
 
     def _call(self, events: list[Event], linger: bool) -> Future[Any]:
         _check_ray()
-        call = self._hub.take.remote(self._running, events, self._client, linger)
+        call = self._take(events, self._client, linger)
         posted = [event.job for event in events if isinstance(event, Posted)]
         self._begun.update(posted)
         with self._counting:
             self._unsent.subtract(posted)
             self._unsent = +self._unsent
         return call.future()  # type: ignore[no-any-return]
+
+    def _take(self, events: list[Event], client: str = "", linger: bool = False) -> Any:
+        """Have the coordinator take in events, after those of the calls before this one."""
+        return self._hub.take.remote(self._running, events, client, linger, (self._client, next(self._turns)))
 
     def _listen(self) -> None:
         """Pass on the news that calls bring, in their order; one call is always out to wait for them."""

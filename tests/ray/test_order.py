@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import ray
 
 import routilux_dist as rd
+from routilux_dist.coordinator.events import ControlAsked
 from tests.conformance.routines.basic import double
 from tests.conformance.routines.waiting import Gate
 from tests.conformance.support import WAIT, Running, build, eventually
@@ -31,6 +34,37 @@ def test_closing_a_job_does_not_pass_its_messages(runtime: rd.Runtime) -> None:
         job.close()
         assert sorted(job.result(timeout=WAIT)["double.output"]) == [0, 2, 4, 6, 8, 10]
         assert job.dead_letters == []
+
+
+def test_a_call_that_arrives_before_the_one_it_follows_waits_for_it(runtime: rd.Runtime) -> None:
+    """Ray starts the calls of an actor with a loop as they come: under load one in a hundred passed the one before it."""
+    running = Running(runtime, build({"double": double}))
+    job = running.post("double.input", 1, close=False)
+    eventually(lambda: job.outputs["double.output"] == [2], "the message is through")
+    session: Any = running.worker.session
+    first, second = next(session._turns), next(session._turns)
+
+    def ask(action: str, turn: int) -> Any:
+        event = ControlAsked(job.job_id, action)
+        return session._hub.take.remote(session._running, [event], "", False, (session._client, turn))
+
+    pausing = ask("pause", second)
+    assert ray.wait([pausing], timeout=0.3) == ([], [pausing])
+    assert job.status == "running"
+    ray.get(ask("resume", first))
+    ray.get(pausing)
+    assert job.status == "paused"
+
+
+def test_a_request_does_not_pass_the_message_that_makes_its_job(runtime: rd.Runtime) -> None:
+    running = Running(runtime, build({"double": double}))
+    for number in range(30):
+        job = running.post("double.input", number, close=False)
+        job.pause()
+        assert job.status == "paused"
+        job.resume()
+        job.close()
+        assert job.result(timeout=WAIT) == {"double.output": [2 * number]}
 
 
 def test_a_request_for_a_job_that_has_ended_does_no_harm(runtime: rd.Runtime) -> None:

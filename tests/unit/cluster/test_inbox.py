@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Awaitable, Callable
 
-from routilux_dist.cluster.inbox import Answer, Inbox
+import pytest
+
+from routilux_dist.cluster.inbox import Answer, Inbox, Line
 from routilux_dist.coordinator.commands import Advise
 
 LONG = 30.0
@@ -77,3 +80,24 @@ def test_closing_lets_everybody_go() -> None:
         assert [answer for answer in answers if answer.news] == [Answer(0, [news(1)])]
 
     run(scenario)
+
+
+@pytest.mark.parametrize("arrival", list(itertools.permutations(range(4))), ids=str)
+def test_calls_have_their_turn_in_the_order_of_their_numbers(arrival: tuple[int, ...]) -> None:
+    async def main() -> None:
+        line, order = Line(), []
+
+        async def call(number: int) -> None:
+            await line.turn(number)
+            order.append(number)
+            await asyncio.sleep(0)
+
+        calls = []
+        for number in arrival:
+            calls.append(asyncio.ensure_future(call(number)))
+            await until_it_waits()
+            assert order == sorted(order)
+        await asyncio.wait_for(asyncio.gather(*calls), LONG)
+        assert order == [0, 1, 2, 3]
+
+    asyncio.run(main())

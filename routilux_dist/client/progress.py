@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from routilux_dist.client.job import Job
 
 
+#: Seconds that a thread sleeps at most: a signal that comes in the moment before it falls asleep does not wake it.
+HEED_SECONDS = 1.0
+
+
 class Screen(Protocol):
     """Something that shows states."""
 
@@ -51,7 +55,10 @@ def watch(
             _show(job, sys.stderr if file is None else file, interval, deadline)
         except Exception:
             pass
-    return job.wait_for_completion(_left(deadline))
+    while not job.wait_for_completion(_left(deadline, HEED_SECONDS)):
+        if deadline is not None and time.monotonic() >= deadline:
+            return False
+    return True
 
 
 def _show(job: Job, file: TextIO, interval: float, deadline: float | None) -> None:

@@ -26,8 +26,8 @@ from routilux_dist.wire.failure import Failure, Letter
 
 #: Most bytes of items on their way, unless a single one is larger.
 MAX_BYTES = 128 << 20
-#: Most items in one post of several blocks: above that, the blocks themselves are large enough.
-MAX_ITEMS = 64
+#: Blocks in one post, and most items and bytes in one of several blocks: above that, the blocks themselves are large enough.
+POST_BLOCKS, POST_ITEMS, POST_BYTES = 8, 64, 1 << 20
 #: Blocks per worker that may be out, an eighth of a slice each, and how many items in them have that many: of light messages
 #: fewer blocks are worth as much, and take less memory.
 WIDE, NARROW, WIDE_ITEMS = 64, 24, 8192
@@ -66,6 +66,7 @@ class Stream:
         self._job = new_id("map")
         #: Bytes that were sent, and those of them that are through; each is counted by one thread.
         self._bytes_sent = self._bytes_through = 0
+        self._items_sent = 0
         #: First item of a block -> its bytes.
         self._sizes: dict[int, int] = {}
         #: Extra open messages by item; an item that is not here has just its first one.
@@ -89,7 +90,11 @@ class Stream:
 
     def most(self) -> int:
         """Return how many items may be posted at once: a call costs as much as several blocks of few items."""
-        return max(self.rows(), min(8 * self.rows(), MAX_ITEMS))
+        rows = self.rows()
+        if not self._items_sent:
+            return rows  # nobody knows yet how large they are
+        each = max(1, self._bytes_sent // self._items_sent)
+        return max(rows, min(POST_BLOCKS * rows, POST_ITEMS, POST_BYTES // each))
 
     def window(self, out: int) -> int:
         """Return how many items may be out at once."""
@@ -129,6 +134,7 @@ class Stream:
         for block, place in zip(blocks, range(0, len(payloads), rows)):
             self._sizes[first + place] = block.nbytes
             self._bytes_sent += block.nbytes
+        self._items_sent += len(payloads)
         if self._on_error == "collect":
             self._tell(Sent(first, payloads))  # before its results can come
         self._worker.session.post(

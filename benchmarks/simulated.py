@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import routilux_dist as rd
+from routilux_dist.client import streams
 from routilux_dist.client.flows import Flow
 from routilux_dist.cluster.crew import Crew
 from routilux_dist.coordinator.commands import Advise, Deliver, Report
@@ -392,7 +393,7 @@ class Client:
     def _blocks(self) -> list[Block]:
         blocks: list[Block] = []
         rows = self._advice or (1 if self._stream else 16)
-        window = max(64, 24 * rows) * self._width if self._stream else len(self._items)
+        window = streams.widest(rows, self._width, Tuning().max_pending_blocks) if self._stream else len(self._items)
         most = self.BLOCKS if self._cluster.door else 0
         while len(blocks) < most and self._sent < min(len(self._items), self._through + window):
             payloads = list(self._items[self._sent : self._sent + rows])

@@ -99,6 +99,8 @@ def submit(request: Request) -> Exit:
 
 def recover(request: Request) -> Exit:
     """Go on with a saved job; wait for it and write its results, unless it is detached."""
+    from routilux_dist.client import progress
+
     writer = writing.Writer(request.output, use_repr=request.use_repr)
     with contextlib.redirect_stdout(sys.stderr):
         flow = load_flow(request.flow)
@@ -107,7 +109,7 @@ def recover(request: Request) -> Exit:
                 request.checked(), flow, job_id=request.job_id, detached=request.detach, force=request.force
             )
             if request.retry_failed:
-                job.wait_for_completion()
+                progress.wait(job)
                 job = job.retry_failed()
             return _through(request, job, writer)
 

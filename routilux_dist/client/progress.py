@@ -55,16 +55,25 @@ def watch(
             _show(job, sys.stderr if file is None else file, interval, deadline)
         except Exception:
             pass
-    while not job.wait_for_completion(_left(deadline, HEED_SECONDS)):
-        if deadline is not None and time.monotonic() >= deadline:
-            return False
-    return True
+    return wait(job, _left(deadline))
+
+
+def wait(job: Job, seconds: float | None = None) -> bool:
+    """Wait for a job for so many seconds, and listen to signals meanwhile; return whether it has ended."""
+    while True:
+        step = HEED_SECONDS if seconds is None else min(seconds, HEED_SECONDS)
+        if job.wait_for_completion(step):
+            return True
+        if seconds is not None:
+            seconds -= step
+            if seconds <= 0:
+                return False
 
 
 def _show(job: Job, file: TextIO, interval: float, deadline: float | None) -> None:
     screen, frame = _screen(file, interval)
     with frame:
-        while not job.wait_for_completion(_left(deadline, screen.pause())):
+        while not wait(job, _left(deadline, screen.pause())):
             if deadline is not None and time.monotonic() >= deadline:
                 break
             screen.show(job.state())

@@ -138,7 +138,7 @@ class Source:
             elif free >= window // REFILL_PARTS:
                 self._filling = True
             # What was not sent yet is of unknown size, so there is little of it.
-            room = min(free, 2 * self._carrier.most() - len(self._pending))
+            room = min(free, max(2 * self._carrier.rows(), self._carrier.most()) - len(self._pending))
             if self._filling and room > 0:
                 return room
             self._room.wait()

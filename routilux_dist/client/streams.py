@@ -21,7 +21,7 @@ from routilux_dist.driver.driver import Gone
 from routilux_dist.errors import ExecutionError, RoutiluxError, SerializationError
 from routilux_dist.plan.plan import PortPlan
 from routilux_dist.wire import codec
-from routilux_dist.wire.block import Mark, Rows
+from routilux_dist.wire.block import Block, Mark, Rows
 from routilux_dist.wire.failure import Failure, Letter
 
 #: Most bytes of items on their way, unless a single one is larger.
@@ -31,6 +31,21 @@ POST_BLOCKS, POST_ITEMS, POST_BYTES = 8, 64, 1 << 20
 #: Blocks per worker that may be out, an eighth of a slice each, and how many items in them have that many: of light messages
 #: fewer blocks are worth as much, and take less memory.
 WIDE, NARROW, WIDE_ITEMS = 64, 24, 8192
+
+
+def widest(rows: int, workers: int, most_blocks: int) -> int:
+    """Return how many items may be out at once.
+
+    That is three slices per worker: one runs, one is ready, one is on its way; and so many that slices may be long, see
+    `dispatch`, unless the running flow would be full.
+
+    Args:
+        rows: Items that a block should hold, an eighth of a slice.
+        workers: Slices that may run at once.
+        most_blocks: Blocks that may wait there.
+    """
+    wide = min(min(WIDE * rows, WIDE_ITEMS) * workers, rows * most_blocks // 2)
+    return max(max(64, NARROW * rows) * workers, wide)
 
 
 class Sent(NamedTuple):
@@ -66,7 +81,8 @@ class Stream:
         self._job = new_id("map")
         #: Bytes that were sent, and those of them that are through; each is counted by one thread.
         self._bytes_sent = self._bytes_through = 0
-        self._items_sent = 0
+        #: Bytes of an item, of late; 0 if nobody knows.
+        self._each = 0
         #: First item of a block -> its bytes.
         self._sizes: dict[int, int] = {}
         #: Extra open messages by item; an item that is not here has just its first one.
@@ -91,10 +107,9 @@ class Stream:
     def most(self) -> int:
         """Return how many items may be posted at once: a call costs as much as several blocks of few items."""
         rows = self.rows()
-        if not self._items_sent:
+        if not self._each:
             return rows  # nobody knows yet how large they are
-        each = max(1, self._bytes_sent // self._items_sent)
-        return max(rows, min(POST_BLOCKS * rows, POST_ITEMS, POST_BYTES // each))
+        return max(rows, min(POST_BLOCKS * rows, POST_ITEMS, POST_BYTES // self._each))
 
     def window(self, out: int) -> int:
         """Return how many items may be out at once."""
@@ -102,20 +117,31 @@ class Stream:
             return self._buffersize
         if self._bytes_sent - self._bytes_through > MAX_BYTES and out >= 2 * self._worker.width:
             return 0
-        rows = self._worker.advice.get(self._port.index, 1)
-        # Three slices per worker: one runs, one is ready, one is on its way. So many that slices may be long, see `dispatch`.
-        return max(64, NARROW * rows, min(WIDE * rows, WIDE_ITEMS)) * self._worker.width
+        return widest(self._worker.advice.get(self._port.index, 1), self._worker.width, self._worker.most_blocks)
 
     def send(self, first: int, payloads: list[Any]) -> None:
         """Post items as blocks. One that cannot be sent is that item's error, the others go without it."""
+        rows, blocks, nbytes = self.rows(), [], 0
+        for place in range(0, len(payloads), rows):
+            for block in self._blocks(first + place, payloads[place : place + rows]):
+                blocks.append(block)
+                nbytes += block.nbytes
+                if nbytes >= POST_BYTES:
+                    self._post(blocks)
+                    blocks, nbytes = [], 0
+        if blocks:
+            self._post(blocks)
+
+    def _blocks(self, first: int, payloads: list[Any]) -> Iterator[Block]:
+        """Yield items as a block, or as several without those that cannot be sent."""
         try:
-            self._post(first, payloads)
+            yield self._block(first, payloads)
         except SerializationError:
             bad = {n: exc for n, p in enumerate(payloads, first) if (exc := self._refusal(p)) is not None}
             for is_bad, run in groupby(enumerate(payloads, first), key=lambda numbered: numbered[0] in bad):
                 numbered = list(run)
                 if not is_bad:
-                    self._post(numbered[0][0], [payload for _, payload in numbered])
+                    yield self._block(numbered[0][0], [payload for _, payload in numbered])
                 for number, payload in numbered if is_bad else ():
                     self._tell(Failed(number, payload, bad[number]))
 
@@ -126,17 +152,16 @@ class Stream:
             return exc
         return None
 
-    def _post(self, first: int, payloads: list[Any]) -> None:
-        rows, blocks = self.rows(), []
-        for place in range(0, len(payloads), rows):
-            block = self._worker.block(self._port, payloads[place : place + rows], first + place)
-            blocks.append(block._replace(job=self._job))
-        for block, place in zip(blocks, range(0, len(payloads), rows)):
-            self._sizes[first + place] = block.nbytes
-            self._bytes_sent += block.nbytes
-        self._items_sent += len(payloads)
+    def _block(self, first: int, payloads: list[Any]) -> Block:
+        block = self._worker.block(self._port, payloads, first)._replace(job=self._job)
+        self._sizes[first] = block.nbytes
+        self._bytes_sent += block.nbytes
+        self._each = max(1, block.nbytes // len(payloads))
         if self._on_error == "collect":
             self._tell(Sent(first, payloads))  # before its results can come
+        return block
+
+    def _post(self, blocks: list[Block]) -> None:
         self._worker.session.post(
             Posted(
                 job=self._job,

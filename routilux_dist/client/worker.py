@@ -48,6 +48,8 @@ class FlowWorker:
         self.width = opening.workers
         self._codec = opening.codec
         self._max_payload = opening.tuning.max_payload_bytes
+        #: Blocks that may wait at its door.
+        self.most_blocks = opening.tuning.max_pending_blocks
         #: How and where it is saved, or None.
         self.durable = opening.durable
         self.checkpoint = None if opening.durable is None else opening.durable.checkpoint

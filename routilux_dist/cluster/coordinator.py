@@ -212,6 +212,8 @@ class Coordinator:
             self._lookout.cancel()
         self._cancel_all()
         self._door.set()
+        for line in self._lines.values():
+            line.close()
         for inbox in self._inboxes.values():
             inbox.close()
         refs = self._workplaces.close()

@@ -7,6 +7,9 @@ from typing import NamedTuple
 
 from routilux_dist.driver.driver import News
 
+#: Seconds that a call waits for one that was made before it and has not come: they pass each other within milliseconds.
+MISSING_SECONDS = 5.0
+
 
 class Answer(NamedTuple):
     """News for a client. Several calls may bring them; their numbers say in which order they belong, None if there are none."""
@@ -21,16 +24,35 @@ class Line:
     def __init__(self) -> None:
         self._next = 0
         self._waiting: dict[int, asyncio.Future[None]] = {}
+        self._closed = False
 
     async def turn(self, number: int) -> None:
-        """Wait until all calls with smaller numbers have had their turn; this one's lasts until it waits for something."""
-        if number != self._next:
-            waiting = self._waiting[number] = asyncio.get_running_loop().create_future()
-            await waiting
-        self._next = number + 1
-        follower = self._waiting.pop(self._next, None)
-        if follower is not None:
-            follower.set_result(None)
+        """Wait until all calls with smaller numbers have had their turn; this one's lasts until it waits for something.
+
+        A number whose call does not come is passed over after a while: whoever had it was interrupted.
+        """
+        if number > self._next and not self._closed:
+            loop = asyncio.get_running_loop()
+            waiting = self._waiting[number] = loop.create_future()
+            timer = loop.call_later(MISSING_SECONDS, self._release, number)
+            try:
+                await waiting
+            finally:
+                timer.cancel()
+                self._waiting.pop(number, None)
+        self._next = max(self._next, number + 1)
+        self._release(self._next)
+
+    def _release(self, number: int) -> None:
+        """Let the call with this number have its turn, if it waits; those that wait before it go first."""
+        for waiting in sorted(n for n in self._waiting if n <= number):
+            if not self._waiting[waiting].done():
+                self._waiting[waiting].set_result(None)
+
+    def close(self) -> None:
+        """Let all calls go that wait."""
+        self._closed = True
+        self._release(max(self._waiting, default=0))
 
 
 class Inbox:

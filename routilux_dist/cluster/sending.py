@@ -33,6 +33,9 @@ class Mail(NamedTuple):
 class Sender:
     """Sends events: at once, by whoever has one, if nothing is on its way; else in batches, by a thread.
 
+    The main thread always leaves it to the other one: it may be interrupted between any two steps, and the answer of a call that
+    was made and is not known would be missed for ever.
+
     Args:
         call: Makes a call with events; `linger` says that nothing follows, so that the call may wait for what they lead to.
         on_answer: Gets what a call returned, or its error; called in a thread of Ray's, so it must not wait for anything.
@@ -65,7 +68,7 @@ class Sender:
     def send(self, mail: Mail) -> None:
         """Send an event after those before it."""
         with self._order:
-            if self._queued == 0 and self._out == 0:
+            if self._queued == 0 and self._out == 0 and threading.current_thread() is not threading.main_thread():
                 self._slots.acquire()  # there is one: nothing is on its way
                 self._hand_over([mail], linger=True)
                 return
@@ -81,7 +84,7 @@ class Sender:
             while (mail := self._outbox.get()) is not None:
                 self._slots.acquire()
                 batch, ended = self._gather(mail)
-                self._hand_over(batch, linger=False)
+                self._hand_over(batch, linger=self._out == 0 and self._outbox.empty())
                 with self._order:
                     self._queued -= len(batch)
                 if ended:

@@ -30,9 +30,8 @@ MAX_ADVICE = 512
 REST_FACTOR, MAX_REST = 10.0, 1.0
 #: Slices shorter than this cost more to manage than they balance.
 MIN_SECONDS = 0.002
-#: So much longer slices may be while one job, in so many places at most, is all there is to do: what comes meanwhile waits for
-#: one of them.
-LONG, FEW_LANES = 2.0, 8
+#: So much longer slices may be while there is one job only: one that comes meanwhile waits for the two that a worker has.
+LONG = 2.0
 #: Then the last ones differ by so little that shorter slices would cost more than they balance.
 LAST_SECONDS = 0.02
 #: Messages are steady whose slices take, within so much, what was expected.
@@ -235,19 +234,13 @@ def _target(machine: Machine, lane: Lane) -> float:
         waiting = _seconds_waiting(machine, lane)
         if waiting is not None:
             least = least_seconds(machine)
-            if _is_alone(machine, lane) and _is_steady(machine, lane, waiting):
+            if len(machine.jobs) == 1 and _is_steady(machine, lane, waiting):
                 # Nobody else waits, and it takes what it is thought to take.
                 target = max(target, LONG * machine.tuning.slice_seconds)
-                least = max(least, LAST_SECONDS)
+                least = max(least, min(LAST_SECONDS, waiting / machine.workers))
             # Towards the end smaller slices, so that all workers finish together.
             target = min(target, max(waiting / (2 * machine.workers), least))
     return target
-
-
-def _is_alone(machine: Machine, lane: Lane) -> bool:
-    """Whether one job, in few places, is all there is to do."""
-    others = machine.board.ready
-    return len(lane.order) == 1 and len(others) <= FEW_LANES and all(o.order == lane.order for o in others.values())
 
 
 def _is_steady(machine: Machine, lane: Lane, waiting: float) -> bool:

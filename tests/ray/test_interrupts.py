@@ -177,3 +177,35 @@ def test_a_script_that_is_terminated(ray_cluster: str, file: Path) -> None:
     assert of("begin", counts) == of("end", counts)
     goes_on(f"go on with: routilux-dist recover {os.path.abspath('ckpt')} flows.py:flow")
     check_that_nothing_ran_twice(file)
+
+
+IMPATIENT = """
+    import os, random, signal, sys
+
+    import routilux_dist as rd
+
+    def double(x):
+        return 2 * x
+
+    signal.signal(signal.SIGALRM, signal.default_int_handler)
+    chance, interrupts = random.Random(1), 0
+    with rd.Runtime(address=sys.argv[1], max_workers=1) as runtime:
+        flow = rd.pipeline(double)
+        runtime.submit(flow, 1).result(timeout=60)
+        while interrupts < 60:
+            signal.setitimer(signal.ITIMER_REAL, chance.uniform(0.0002, 0.02))
+            try:
+                while True:
+                    runtime.submit(flow, 1).result(timeout=60)
+            except KeyboardInterrupt:
+                interrupts += 1
+            assert runtime.submit(flow, interrupts).result(timeout=60) == {"double.output": [2 * interrupts]}
+    print(interrupts)
+"""
+
+
+def test_posting_goes_on_after_any_interrupt(ray_cluster: str) -> None:
+    """Ctrl-C in a notebook may come between any two steps of a post; nothing that follows may wait for what was lost."""
+    command = [sys.executable, "-c", textwrap.dedent(IMPATIENT), ray_cluster]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=110, check=False)
+    assert (done.returncode, done.stdout) == (0, "60\n"), done.stderr

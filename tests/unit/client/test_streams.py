@@ -23,6 +23,7 @@ class Worker:
 
     width = 2
     client_id = "client"
+    most_blocks = 4096
 
     def __init__(self, rows: int) -> None:
         self.advice = {PORT.index: rows}
@@ -57,7 +58,7 @@ def test_items_go_in_blocks_of_the_advised_size_and_in_one_post() -> None:
 def test_nothing_is_posted_twice_when_one_item_cannot_be_sent() -> None:
     worker, told = Worker(rows=2), []
     stream(worker, tell=told.append).send(0, [1, 2, 3, -1, 5])
-    assert posted(worker) == [[(0, [1, 2]), (2, [3])], [(4, [5])]]
+    assert posted(worker) == [[(0, [1, 2]), (2, [3]), (4, [5])]]
     assert [(news.number, news.item) for news in told if isinstance(news, Failed)] == [(3, -1)]
 
 
@@ -84,3 +85,18 @@ def test_heavier_items_may_be_out_in_more_blocks(rows: int, window: int) -> None
     worker = Worker(rows)
     assert stream(worker).window(0) == window * worker.width
     assert stream(worker, buffersize=5).window(0) == 5
+
+
+def test_what_may_be_out_does_not_fill_the_running_flow() -> None:
+    assert streams.widest(10, workers=8, most_blocks=4096) == 8 * 640
+    assert streams.widest(10, workers=128, most_blocks=4096) == 128 * 240
+
+
+def test_items_that_become_large_are_not_posted_together() -> None:
+    worker = Worker(rows=2)
+    some = stream(worker)
+    some.send(0, [10] * 8)
+    assert some.most() == 2 * streams.POST_BLOCKS
+    some.send(8, [streams.POST_BYTES] * 6)
+    assert [[block.rows for block in post.blocks] for post in worker.posts] == [[2, 2, 2, 2], [2], [2], [2]]
+    assert some.most() == 2

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
+from routilux_dist.cluster import inbox
 from routilux_dist.cluster.inbox import Answer, Inbox, Line
 from routilux_dist.coordinator.commands import Advise
 
@@ -99,5 +100,46 @@ def test_calls_have_their_turn_in_the_order_of_their_numbers(arrival: tuple[int,
             assert order == sorted(order)
         await asyncio.wait_for(asyncio.gather(*calls), LONG)
         assert order == [0, 1, 2, 3]
+
+    asyncio.run(main())
+
+
+def test_a_call_whose_predecessor_does_not_come_goes_on_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inbox, "MISSING_SECONDS", 0.01)
+
+    async def main() -> None:
+        line, order = Line(), []
+
+        async def call(number: int) -> None:
+            await line.turn(number)
+            order.append(number)
+
+        await asyncio.wait_for(asyncio.gather(call(2), call(4), call(1)), LONG)
+        assert order == [1, 2, 4]
+        await asyncio.wait_for(asyncio.gather(call(0), call(3), call(5)), LONG)
+        assert order == [1, 2, 4, 0, 3, 5]
+
+    asyncio.run(main())
+
+
+def test_calls_that_wait_for_their_turn_are_let_go_at_the_end() -> None:
+    async def main() -> None:
+        line = Line()
+        calls = [asyncio.ensure_future(line.turn(number)) for number in (1, 3)]
+        await until_it_waits()
+        line.close()
+        await asyncio.wait_for(asyncio.gather(*calls, line.turn(7)), LONG)
+
+    asyncio.run(main())
+
+
+def test_a_call_that_was_given_up_does_not_hurt_the_one_before_it() -> None:
+    async def main() -> None:
+        line = Line()
+        follower = asyncio.ensure_future(line.turn(1))
+        await until_it_waits()
+        follower.cancel()
+        await line.turn(0)
+        await asyncio.wait_for(line.turn(2), LONG)
 
     asyncio.run(main())

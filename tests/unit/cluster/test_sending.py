@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from concurrent.futures import Future
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -38,8 +39,7 @@ class Hub:
         return future
 
     def send(self, *jobs: str) -> None:
-        for job in jobs:
-            self.sender.send(mail(job))
+        apart(lambda: [self.sender.send(mail(job)) for job in jobs])
 
     def until_all_came(self, events: int) -> list[str]:
         """Let one call after another return until so many events have come; return their jobs."""
@@ -56,10 +56,27 @@ def mail(job: str, **options: Any) -> Mail:
     return Mail(ControlAsked(job, "pause"), **options)
 
 
+def apart(call: Callable[[], Any]) -> None:
+    """Call in a thread that is not the main one."""
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(call).result(PATIENCE)
+
+
+def test_the_main_thread_makes_no_call_itself() -> None:
+    """It may be interrupted between a call and the note that it was made."""
+    hub, threads = Hub(), []
+    call = hub.sender._call
+    hub.sender._call = lambda *arguments: (threads.append(threading.current_thread()), call(*arguments))[1]  # type: ignore[func-returns-value]
+    hub.sender.send(mail("a"))
+    assert hub.until_all_came(1) == ["a"]
+    assert hub.calls == [(["a"], True)], "nothing follows"
+    assert threads == [hub.sender.thread]
+
+
 def test_an_event_goes_at_once_where_nothing_is_on_its_way() -> None:
     hub = Hub()
     hub.send("a")
-    assert hub.calls == [(["a"], True)], "in this very thread"
+    assert hub.calls == [(["a"], True)], "in that very thread"
     hub.futures[0].set_result("answer")
     assert [future.result() for future in hub.answers] == ["answer"]
     hub.send("b")
@@ -78,13 +95,13 @@ def test_what_comes_while_calls_are_out_goes_in_batches_and_keeps_its_order() ->
 def test_who_waits_for_an_event_hears_when_it_was_taken_in_or_cannot_be() -> None:
     hub = Hub()
     first, second = threading.Event(), threading.Event()
-    hub.sender.send(mail("a", taken=first))
+    apart(lambda: hub.sender.send(mail("a", taken=first)))
     assert not first.is_set()
     hub.futures[0].set_exception(RuntimeError("gone"))
     assert first.is_set()
     hub.fault = ValueError("no connection")
     with pytest.raises(ValueError, match="no connection"):
-        hub.sender.send(mail("b", taken=second))
+        apart(lambda: hub.sender.send(mail("b", taken=second)))
     assert second.is_set()
 
 

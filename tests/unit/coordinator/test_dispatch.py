@@ -377,6 +377,20 @@ def test_a_little_of_what_is_unlike_makes_no_slice_shorter(bench: Build) -> None
     del lane.rows[inner]  # nothing really waited there
 
 
+@pytest.mark.parametrize(("workers", "messages", "each"), [(2, 8, 0.002), (4, 8, 0.002), (4, 4, 0.005)])
+def test_a_little_steady_work_is_shared_among_all_workers(workers: int, messages: int, each: float) -> None:
+    one = Bench(chain(), workers=workers)
+    for _ in range(16):
+        one.machine.learn(one.port("a.input"), 1, each)
+    one.machine.workers = 0  # nothing is sent yet
+    for _ in range(messages):
+        one.post("j", "a.input", 1, last=False)
+    one.feed(CapacityChanged(workers))
+    shares = [sum(block.rows for _, block in work.blocks) for work in one.slices.values()]
+    assert len(shares) >= min(workers, messages)
+    assert max(shares) <= messages / workers
+
+
 def test_no_slice_is_shorter_than_it_takes_to_send_one_to_each_worker() -> None:
     two, many = (Bench(chain(), workers=workers) for workers in (2, 100))
     assert dispatch.least_seconds(two.machine) == dispatch.MIN_SECONDS

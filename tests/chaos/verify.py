@@ -24,8 +24,9 @@ class Line(NamedTuple):
 
 
 def witness(path: Path) -> list[Line]:
-    """Read a witness file."""
-    fields = (line.split() for line in path.read_text().splitlines()) if path.exists() else iter(())
+    """Read a witness file; a line that is just being written is none yet."""
+    whole = path.read_text().rpartition("\n")[0] if path.exists() else ""
+    fields = (line.split() for line in whole.splitlines())
     return [Line(routine, int(n), int(pid), float(at)) for routine, n, pid, at in fields]
 
 

@@ -19,8 +19,9 @@ help: ## list the commands
 demo: $(STAMP) ## count what a code base is made of, on Ray
 	@$(BIN)/python -m examples.code_census
 
+# Two processes: all that needs Ray in one of them, which often waits, and everything else in the other one.
 test: $(STAMP) ## run every test
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 SEEDS ?= 100000
 FIRST ?= 0

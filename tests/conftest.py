@@ -23,6 +23,20 @@ os.environ.update(
 os.environ.pop("RAY_ADDRESS", None)  # never join, and never stop, somebody's cluster
 
 
+@pytest.hookimpl(tryfirst=True)  # before the names of groups are read
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Of the processes that share the tests one gets all that need Ray: one cluster, and no two that wait for the same CPUs."""
+    for item in items:
+        if item.get_closest_marker("ray") is not None:
+            item.add_marker(pytest.mark.xdist_group("ray"))
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Let those that compute leave the CPUs to those that kill what is at work, and have to find it at work."""
+    if "PYTEST_XDIST_WORKER" in os.environ and item.get_closest_marker("ray") is None:
+        os.nice(10 - os.nice(0))
+
+
 @pytest.fixture(scope="session")
 def ray_cluster() -> Iterator[str]:
     """The address of a Ray cluster on this machine; its number of CPUs does not depend on the machine."""

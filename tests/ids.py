@@ -1,4 +1,4 @@
-"""Names for parameters that are the same in every run, so that a test can be asked for by its name."""
+"""Names for parameters that are the same in every process: tests are shared among several."""
 
 from __future__ import annotations
 

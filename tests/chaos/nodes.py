@@ -113,6 +113,7 @@ def begun(job: rd.Job, least: int) -> None:
 
 def stateless(world: World, folder: Path) -> None:
     """Members of the crew go down with their node; the job is not saved."""
+    count = 4 * N  # losing a node takes a while
     sign = folder / "stateless"
     flow = rd.Flow("stateless")
     work = ledger.Work()
@@ -121,17 +122,17 @@ def stateless(world: World, folder: Path) -> None:
     flow.add_routine(work, "work")
     flow.connect("numbers.output", "work.input")
     with rd.Runtime(max_workers=2) as runtime:
-        job = runtime.submit(flow, N)
+        job = runtime.submit(flow, count)
         begun(job, N // 10)
         until = time.monotonic() + SECONDS / 4
         while len({line.pid for line in witness(sign)[-20:]}) < 2:
             assert time.monotonic() < until, "there is a member on each node"
         world.lose(world.busy("CrewMember"))
-        assert sorted(job.result(timeout=SECONDS)["work.output"]) == list(range(N))
+        assert sorted(job.result(timeout=SECONDS)["work.output"]) == list(range(count))
         assert not job.dead_letters
         assert not job.errors
     times = Counter(line.n for line in witness(sign))
-    assert times.total() > N, "work was under way"
+    assert times.total() > count, "work was under way"
 
 
 def large_results(world: World, folder: Path) -> None:

@@ -174,10 +174,10 @@ def shards(world: World, folder: Path) -> None:
     """Homes of a saved job go down with their node, again and again: the chains go on."""
     sign = folder / "shards"
     with rd.Runtime(max_workers=2) as runtime:
-        flow = ledger.flow(str(sign), 0.005)
+        flow = ledger.flow(str(sign), 0.01)
         flow.routines["chain"].set_options(resources=ON_NODES)
         job = runtime.submit(flow, N, job_id="shards", checkpoint=str(folder / "ckpt"))
-        for least in (N // 3, N):
+        for least in (N // 3, N, 5 * N // 3):
             begun(job, least)
             world.lose(world.busy("HostActor"))
         assert job.wait_for_completion(timeout=SECONDS), job.stats()

@@ -14,7 +14,7 @@ from typing import Any
 import ray
 import ray.exceptions
 
-from routilux_dist.cluster import hub, placing, resources, saved_hub
+from routilux_dist.cluster import hub, launch, placing, resources, saved_hub
 from routilux_dist.driver import migrating
 from routilux_dist.driver.session import OnNews, Opening, Session
 from routilux_dist.errors import ConfigurationError, ConnectError
@@ -77,12 +77,12 @@ class Cluster:
         if opening.durable is not None:
             return self._open_saved(opening, on_news)
         if opening.own:
-            return RaySession(opening, on_news, self._own_hub(opening), True, nodes)
+            return RaySession(opening, on_news, self._own_hub(opening, nodes), True, nodes)
         try:
-            return RaySession(opening, on_news, self._shared_hub(), False, nodes)
+            return RaySession(opening, on_news, self._shared_hub(opening, nodes), False, nodes)
         except ray.exceptions.RayActorError:
             self._hub = None  # it died; what lived in it has heard of that
-            return RaySession(opening, on_news, self._shared_hub(), False, nodes)
+            return RaySession(opening, on_news, self._shared_hub(opening, nodes), False, nodes)
 
     def _open_saved(self, opening: Opening, on_news: OnNews) -> Session:
         from routilux_dist.cluster.saved_session import SavedSession
@@ -157,8 +157,9 @@ class Cluster:
         ready, _ = ray.wait([*asked.values()], num_returns=len(asked), timeout=KNOCK_SECONDS) if asked else ([], [])
         return {name: _answer(ref) if ref in ready else None for name, ref in asked.items()}
 
-    def _own_hub(self, opening: Opening) -> Any:
-        return self._named(opening, lambda name: hub.start(opening.plan.flow, name, self.namespace))
+    def _own_hub(self, opening: Opening, nodes: Mapping[str, Mapping[str, float]]) -> Any:
+        first = launch.begun(nodes) if resources.uses_crew(opening.plan) else None
+        return self._named(opening, lambda name: hub.start(opening.plan.flow, name, self.namespace, first))
 
     def _named(self, opening: Opening, start: Callable[[str], Any]) -> Any:
         """Start an actor that has a running flow's name."""
@@ -173,9 +174,11 @@ class Cluster:
                     ) from exc
                 time.sleep(0.05)
 
-    def _shared_hub(self) -> Any:
+    def _shared_hub(self, opening: Opening, nodes: Mapping[str, Mapping[str, float]]) -> Any:
         if self._hub is None:
-            self._hub = hub.start("shared", f"routilux:hub-{uuid.uuid4().hex[:12]}", self.namespace)
+            name = f"routilux:hub-{uuid.uuid4().hex[:12]}"
+            first = launch.begun(nodes) if resources.uses_crew(opening.plan) else None
+            self._hub = hub.start("shared", name, self.namespace, first)
         return self._hub
 
     def close(self) -> None:

@@ -34,8 +34,10 @@ class Hub:
     process takes longer than most of them.
     """
 
-    def __init__(self, label: str) -> None:
+    def __init__(self, label: str, first: launch.Started | None = None) -> None:
         self._label = label
+        #: The first member of the crew, if whoever made this process has started that one, too.
+        self._first = first
         self._coordinators: dict[str, Coordinator] = {}
         self._crew: Crew | None = None
 
@@ -63,8 +65,10 @@ class Hub:
         if self._crew is None:
             cpus = {node: has.get("CPU", 0.0) for node, has in nodes.items()}
             self._crew = Crew(
-                RayHands({n: c for n, c in cpus.items() if c > 0}), most=2 * max(1, int(sum(cpus.values())))
+                RayHands({n: c for n, c in cpus.items() if c > 0}, self._first),
+                most=2 * max(1, int(sum(cpus.values()))),
             )
+            self._first = None
             self._sweep(self._crew)
         found = Coordinator(shipment, running, workers, tuning, validate, list(nodes.values()), self._crew, opening)
         self._coordinators[running] = found
@@ -130,6 +134,7 @@ class Hub:
 HubActor: Any = ray.remote(num_cpus=0, max_restarts=0, max_task_retries=0)(Hub)
 
 
-def start(label: str, name: str, namespace: str) -> Any:
-    """Start a hub and return its handle."""
-    return HubActor.options(name=name, namespace=namespace, max_concurrency=CALLS, **launch.here()).remote(label)
+def start(label: str, name: str, namespace: str, first: launch.Started | None) -> Any:
+    """Start a hub and return its handle; `first` is a member of its crew that was started already, see `launch.begun`."""
+    options = {"name": name, "namespace": namespace, "max_concurrency": CALLS, **launch.here()}
+    return HubActor.options(**options).remote(label, first)

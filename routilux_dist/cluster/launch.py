@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -30,24 +30,48 @@ def there(node: str) -> dict[str, Any]:
     return {"scheduling_strategy": NodeAffinitySchedulingStrategy(node, soft=True), "memory": 1}
 
 
+class Started(NamedTuple):
+    """A member of a crew that was started before its crew, and its node."""
+
+    actor: Any
+    node: str
+
+
+def begun(nodes: Mapping[str, Mapping[str, float]]) -> Started | None:
+    """Start a first member here, beside the hub that will have it: either process takes half a second to come.
+
+    It ends when nobody has its handle any more.
+
+    Args:
+        nodes: Resources of each living node, by its id. Where there are no CPUs, nobody of the crew is wanted.
+    """
+    node = ray.get_runtime_context().get_node_id()
+    if nodes.get(node, {}).get("CPU", 0.0) <= 0:
+        return None
+    return Started(remotes.CrewMember.options(**there(node)).remote(1), node)
+
+
 class RayHands:
     """Starts members on the nodes of a cluster, in proportion to their CPUs.
 
     Args:
         nodes: CPUs by node id, for nodes that can hold members.
+        first: A member that was started already.
     """
 
-    def __init__(self, nodes: Mapping[str, float]) -> None:
-        self._nodes = dict(nodes)
+    def __init__(self, nodes: Mapping[str, float], first: Started | None = None) -> None:
+        self._nodes, self._first = dict(nodes), first
         #: Member -> node.
         self._at: dict[Any, str] = {}
 
     def launch(self, number: int) -> Any:
         """Start the process of a member and return its handle."""
+        if self._first is not None:
+            first, self._first = self._first, None
+            self._at[first.actor] = first.node
+            return first.actor
         node = self._roomiest()
-        options: dict[str, Any] = {}
-        if node is not None and len(self._nodes) > 1:
-            options = there(node)
+        options = there(node) if node is not None and len(self._nodes) > 1 else {}
         actor = remotes.CrewMember.options(**options).remote(number)
         if node is not None:
             self._at[actor] = node

@@ -10,8 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import ray
+import ray._private.state
 
 import routilux_dist as rd
+from tests.conformance.routines.basic import double
+from tests.conformance.support import Running, build, eventually
 
 pytestmark = pytest.mark.ray
 
@@ -103,3 +107,24 @@ def test_routines_are_closed_with_their_running_flow(ray_cluster: str, tmp_path:
         assert not sign.exists()
         worker.close()
         wait_for(sign)
+
+
+def members() -> set[str]:
+    """The members of all crews that live or are about to."""
+    actors = ray._private.state.actors()
+    return {a["ActorID"] for a in actors.values() if a["ActorClassName"] == "CrewMember" and a["State"] != "DEAD"}
+
+
+@pytest.mark.parametrize("end", ["it is closed", "its hub dies"])
+def test_the_member_that_is_started_with_a_hub_ends_with_it(ray_cluster: str, end: str) -> None:
+    before = members()
+    with rd.Runtime(max_workers=1) as runtime:
+        running = Running(runtime, build({"double": double}))
+        assert running.run("double.input", 4) == {"double.output": [8]}
+        mine = members() - before
+        assert len(mine) == 1, "it is the crew's first, and not one more"
+        if end == "its hub dies":
+            session: Any = running.worker.session
+            ray.kill(session._hub)
+            eventually(lambda: not members() & mine, "the member has ended")
+    eventually(lambda: not members() & mine, "the member has ended")

@@ -126,12 +126,12 @@ def test_a_reader_that_leaves() -> None:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        bufsize=0,  # nothing is left to be written when the reader of these has gone
     ) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         assert process.stderr is not None
         process.stdin.write(b"a\n" * 10_000)
-        process.stdin.flush()
         assert process.stdout.readline() == b'"A"\n'
         process.stdout.close()
         try:

@@ -117,7 +117,7 @@ class Stream:
             return self._buffersize
         if self._bytes_sent - self._bytes_through > MAX_BYTES and out >= 2 * self._worker.width:
             return 0
-        return widest(self._worker.advice.get(self._port.index, 1), self._worker.width, self._worker.most_blocks)
+        return widest(self.rows(), self._worker.width, self._worker.most_blocks)
 
     def send(self, first: int, payloads: list[Any]) -> None:
         """Post items as blocks. One that cannot be sent is that item's error, the others go without it."""

@@ -158,7 +158,7 @@ class Cluster:
         return {name: _answer(ref) if ref in ready else None for name, ref in asked.items()}
 
     def _own_hub(self, opening: Opening, nodes: Mapping[str, Mapping[str, float]]) -> Any:
-        first = launch.begun(nodes) if resources.uses_crew(opening.plan) else None
+        first = launch.begun(opening.plan, nodes)
         return self._named(opening, lambda name: hub.start(opening.plan.flow, name, self.namespace, first))
 
     def _named(self, opening: Opening, start: Callable[[str], Any]) -> Any:
@@ -177,8 +177,7 @@ class Cluster:
     def _shared_hub(self, opening: Opening, nodes: Mapping[str, Mapping[str, float]]) -> Any:
         if self._hub is None:
             name = f"routilux:hub-{uuid.uuid4().hex[:12]}"
-            first = launch.begun(nodes) if resources.uses_crew(opening.plan) else None
-            self._hub = hub.start("shared", name, self.namespace, first)
+            self._hub = hub.start("shared", name, self.namespace, launch.begun(opening.plan, nodes))
         return self._hub
 
     def close(self) -> None:

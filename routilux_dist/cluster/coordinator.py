@@ -58,7 +58,6 @@ class Coordinator:
         #: Whether what it does is saved.
         self.saved = opening is not None
         self._inboxes: dict[str, Inbox] = {}
-        self._lines: dict[str, Line] = {}
         self._door = asyncio.Event()
         self._door.set()
         self._flying: set[asyncio.Task[None]] = set()
@@ -138,7 +137,7 @@ class Coordinator:
 
     def line(self, client: str) -> Line:
         """Return the order of a client's calls."""
-        return self._lines.setdefault(client, Line())
+        return self._inbox(client).line
 
     async def take(self, events: list[Event], client: str, linger: bool) -> Answer:
         """Take in messages and requests; after messages it returns when there is room for more.
@@ -212,8 +211,6 @@ class Coordinator:
             self._lookout.cancel()
         self._cancel_all()
         self._door.set()
-        for line in self._lines.values():
-            line.close()
         for inbox in self._inboxes.values():
             inbox.close()
         refs = self._workplaces.close()

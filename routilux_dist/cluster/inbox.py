@@ -59,6 +59,8 @@ class Inbox:
     """News for one client."""
 
     def __init__(self) -> None:
+        #: The order of its calls.
+        self.line = Line()
         self._news: list[News] = []
         self._number = 0
         #: Calls that wait for news, newest last: the call that brought a message is the fastest way back.
@@ -80,7 +82,8 @@ class Inbox:
             self._waiters.pop().set_result(None)
 
     def close(self) -> None:
-        """Let all waiting calls return."""
+        """Let all waiting calls return, and those go on that wait for their turn."""
+        self.line.close()
         while self._waiters:
             self._waiters.pop().set_result(None)
 

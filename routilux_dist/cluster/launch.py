@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from routilux_dist.cluster import remotes
+from routilux_dist.cluster import remotes, resources
+from routilux_dist.plan.plan import Plan
 
 
 def here() -> dict[str, Any]:
@@ -37,16 +38,17 @@ class Started(NamedTuple):
     node: str
 
 
-def begun(nodes: Mapping[str, Mapping[str, float]]) -> Started | None:
+def begun(plan: Plan, nodes: Mapping[str, Mapping[str, float]]) -> Started | None:
     """Start a first member here, beside the hub that will have it: either process takes half a second to come.
 
     It ends when nobody has its handle any more.
 
     Args:
+        plan: What is about to run; not each flow has a use for the crew.
         nodes: Resources of each living node, by its id. Where there are no CPUs, nobody of the crew is wanted.
     """
     node = ray.get_runtime_context().get_node_id()
-    if nodes.get(node, {}).get("CPU", 0.0) <= 0:
+    if nodes.get(node, {}).get("CPU", 0.0) <= 0 or not any(resources.is_plain(group) for group in plan.groups):
         return None
     return Started(remotes.CrewMember.options(**there(node)).remote(1), node)
 

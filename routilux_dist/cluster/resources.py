@@ -81,11 +81,6 @@ def is_plain(group: GroupPlan) -> bool:
     return group.kind is GroupKind.TASKS and group.needs == Needs()
 
 
-def uses_crew(plan: Plan) -> bool:
-    """Whether a plan has groups that the crew runs."""
-    return any(is_plain(group) for group in plan.groups)
-
-
 def beside(plan: Plan, slots: Mapping[int, int], workers: int, cpus: int) -> frozenset[int]:
     """Return the groups where a slice that is sent ahead would run beside the first, because Ray has room for it."""
     return frozenset(

@@ -15,7 +15,6 @@ from routilux_dist.clock import SystemClock
 from routilux_dist.cluster import launch
 from routilux_dist.cluster.hub import CALLS, Hub
 from routilux_dist.cluster.inbox import Answer
-from routilux_dist.coordinator.events import Event
 from routilux_dist.driver.driver import Gone
 from routilux_dist.driver.session import Opening
 from routilux_dist.errors import ExecutionError
@@ -97,18 +96,11 @@ class SavedHub(Hub):
             opening.worker_id, self._shipment, opening.workers, opening.tuning, opening.validate, nodes(), opening
         )
 
-    async def take(
-        self,
-        running: str,
-        events: list[Event],
-        client: str = "",
-        linger: bool = False,
-        turn: tuple[str, int] | None = None,
-    ) -> Answer:
+    async def take(self, *arguments: Any, **named: Any) -> Answer:
         """See `Hub.take`. To take in nothing, and say that it went well, would lose what was accepted."""
         with self._somebody():
             await self._come_back()
-            return await super().take(running, events, client, linger, turn)
+            return await super().take(*arguments, **named)
 
     async def ask(self, running: str, question: str, job: str) -> Any:
         """See `Coordinator.ask`."""

@@ -10,6 +10,7 @@ import sysconfig
 import time
 import zlib
 from collections.abc import Callable, Iterator, Sequence
+from operator import itemgetter
 from typing import Any
 
 import routilux_dist as rd
@@ -207,6 +208,31 @@ class CountKeyed(rd.Routine):
         self.emit("output", (self.state["word"], self.state["count"]))
 
 
+class CountCombined(rd.Routine):
+    """Counts words: a state for each. What comes are counts, which are added up before they are sent."""
+
+    def setup(self) -> None:
+        self.add_slot("input", combine=add_counts)
+        self.add_event("output")
+        self.add_state(word="", count=0, key=itemgetter(0))
+
+    def logic(self, counted: tuple[str, int]) -> None:
+        self.state["word"], count = counted
+        self.state["count"] += count
+
+    def finish(self) -> None:
+        self.emit("output", (self.state["word"], self.state["count"]))
+
+
+def add_counts(one: tuple[str, int], other: tuple[str, int]) -> tuple[str, int]:
+    return one[0], one[1] + other[1]
+
+
+def ones_of(path: str) -> Iterator[tuple[str, int]]:
+    for word in words_of(path):
+        yield word, 1
+
+
 class CountTogether(rd.Routine):
     """Counts words: one state with a dictionary, sent on in one piece."""
 
@@ -227,11 +253,21 @@ def same(payload: Any) -> Any:
     return payload
 
 
-def count_flow(keyed: bool) -> rd.Flow:
-    flow = rd.Flow("words_keyed" if keyed else "words_together")
+#: Ways to count: what gives the words, and what counts them.
+COUNTS: dict[str, tuple[Callable[[str], Iterator[Any]], type[rd.Routine]]] = {
+    "combined": (ones_of, CountCombined),
+    "keyed": (words_of, CountKeyed),
+    "together": (words_of, CountTogether),
+}
+
+
+def count_flow(way: str) -> rd.Flow:
+    """Return a flow that counts the words of files, in one of the ways of `COUNTS`."""
+    words, count = COUNTS[way]
+    flow = rd.Flow(f"words_{way}")
     flow.add_routine(rd.routine(spread), "spread")
-    flow.add_routine(rd.routine(words_of), "words")
-    flow.add_routine(CountKeyed() if keyed else CountTogether(), "count")
+    flow.add_routine(rd.routine(words), "words")
+    flow.add_routine(count(), "count")
     flow.pipe("spread", "words", "count")
     return flow
 

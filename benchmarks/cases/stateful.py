@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import chain
 
 from benchmarks.cases.light import Watch, coordinator_pid
 from benchmarks.measuring import OURS, Case, Contender, Figure, Run, Setup, Target, Values, check
@@ -18,15 +19,16 @@ def corpus(setup: Setup) -> tuple[list[str], int]:
     return found
 
 
-def ours(keyed: bool) -> Contender:
+def ours(way: str) -> Contender:
     @contextmanager
     def open_(setup: Setup) -> Iterator[Run]:
-        (paths, total), flow, runtime = corpus(setup), count_flow(keyed), setup.runtime()
+        (paths, total), flow, runtime = corpus(setup), count_flow(way), setup.runtime()
 
         def run() -> Values:
             started = time.perf_counter()
             found = flow.run(paths, runtime=runtime)["count.output"]
-            counted = sum(count for _, count in found) if keyed else sum(sum(counts.values()) for counts in found)
+            pairs = chain.from_iterable(counts.items() for counts in found) if way == "together" else found
+            counted = sum(count for _, count in pairs)
             taken = time.perf_counter() - started
             check(counted, total)
             return {"words": total / taken}
@@ -76,12 +78,12 @@ def open_held(setup: Setup) -> Iterator[Run]:
     yield run
 
 
-def state_case(name: str, title: str, keyed: bool, targets: tuple[Target, ...]) -> Case:
+def state_case(name: str, title: str, way: str, targets: tuple[Target, ...]) -> Case:
     return Case(
         name=name,
         title=title,
         figures=(Figure("words", "/s", more_is_better=True, digits=0),),
-        contenders=(ours(keyed), Contender("Ray actors, batches of 100", open_actors, "ray")),
+        contenders=(ours(way), Contender("Ray actors, batches of 100", open_actors, "ray")),
         targets=targets,
     )
 
@@ -89,8 +91,14 @@ def state_case(name: str, title: str, keyed: bool, targets: tuple[Target, ...]) 
 AIM = (Target("words", "Ray actors, batches of 100", at_least=5),)
 
 CASES = (
-    state_case("state", "Word count over the standard library, 2 million words, a state for each word", True, AIM),
-    state_case("state-together", "The same words in one dictionary", False, ()),
+    state_case(
+        "state",
+        "Word count over the standard library, 2 million words, a state for each word, with combine=",
+        "combined",
+        AIM,
+    ),
+    state_case("state-each", "The same with an activation for each word", "keyed", ()),
+    state_case("state-together", "The same words in one dictionary", "together", ()),
     Case(
         name="held",
         title="10,000 jobs that stay open: memory of driver and coordinator for each",

@@ -15,6 +15,7 @@ from routilux_dist.compiler.order import has_cycle
 from routilux_dist.compiler.reach import reach
 from routilux_dist.compiler.scan import scan
 from routilux_dist.compiler.view import View, cycle_through
+from routilux_dist.flow import activation
 from routilux_dist.flow.calls import logic_of
 from routilux_dist.flow.model import ExecutionMode, FlowModel
 
@@ -141,6 +142,24 @@ def limits_can_be_kept(view: View) -> Iterator[str]:
             yield f"{what}: it is connected to itself, which needs no coordinator; put a routine in between"
 
 
+def combining_changes_nothing(view: View) -> Iterator[str]:
+    """Messages are made fewer only where nobody counts them, and where it is known which belong together."""
+    for facts in view.facts:
+        for slot in facts.routine._declared.slots.values():
+            if slot.combine is None:
+                continue
+            what = f"combine= of slot '{facts.id}.{slot.name}'"
+            if facts.routine._declared.state is None:
+                yield f"{what}: routine {facts.id!r} declares no state, so no messages belong together; use add_state(…, key=…)"
+            elif slot.handler is None and (
+                len(facts.logic_slots) > 1 or not isinstance(facts.policy, (activation.AllReady, activation.Immediate))
+            ):
+                yield (
+                    f"{what}: logic waits for several messages ({facts.policy}), and would wait for other ones if there were "
+                    f"fewer; give the slot a handler=, or drop combine="
+                )
+
+
 # ---- advice --------------------------------------------------------------------------------------------------------
 
 
@@ -180,6 +199,7 @@ def one_place_suits_all(view: View) -> Iterator[str]:
 RULES: tuple[Rule, ...] = (
     *(not_empty, one_entry, has_slots, somebody_listens, functions_fit),
     *(required_events, feeding.joins_are_fed, feeding.joins_get_ready, resources_exist, limits_can_be_kept),
+    combining_changes_nothing,
 )
 ADVICE: tuple[Rule, ...] = (
     *(feeding.everything_is_reached, feeding.slots_are_fed, feeding.nobody_waits_in_vain),

@@ -30,6 +30,14 @@ def misfits(facts: Facts, answers: Answers) -> Iterator[str]:
             )
         if callable(slot.merge) and (why := misfit(slot.merge, 2, answers)):
             yield f"merge= of slot {slot.name!r}, {_shown(slot.merge)}, cannot take (so_far, new): {why}"
+        if slot.combine is not None:
+            if why := misfit(slot.combine, 2, answers):
+                yield f"combine= of slot {slot.name!r}, {_shown(slot.combine)}, cannot take (first, second): {why}"
+            if inspect.iscoroutinefunction(slot.combine) or inspect.isgeneratorfunction(slot.combine):
+                yield (
+                    f"combine= of slot {slot.name!r}, {_shown(slot.combine)}, is called and not awaited: write a function "
+                    f"without async and yield"
+                )
     if isinstance(declared.policy, activation.Custom) and (why := misfit(declared.policy.decide, 1, answers)):
         yield (
             f"the activation policy {_shown(declared.policy.decide)} cannot be asked: {why}; "

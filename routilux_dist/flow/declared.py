@@ -82,13 +82,19 @@ def from_record(routine: Routine, value: Any) -> Any:
 
 
 def _add_slot(
-    routine: Routine, name: str, handler: Handler = None, merge: merging.Merge = None, *, required: bool = True
+    routine: Routine,
+    name: str,
+    handler: Handler = None,
+    merge: merging.Merge = None,
+    *,
+    combine: merging.Combine = None,
+    required: bool = True,
 ) -> Slot:
     declared = routine._declared
     if name in declared.slots:
         raise ConfigurationError(f"routine {routine._label!r} has a slot {name!r} already; slot names are unique")
     _check_handler(routine, name, handler)
-    slot = declared.slots[name] = Slot(routine, name, handler, merge, required)
+    slot = declared.slots[name] = Slot(routine, name, handler, merge, combine, required)
     return slot
 
 

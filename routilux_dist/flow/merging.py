@@ -1,4 +1,4 @@
-"""How a slot folds the messages of a job into one value."""
+"""How a slot folds the messages of a job into one value, and makes fewer messages of many."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from routilux_dist.errors import ConfigurationError
 
 #: None keeps messages apart.
 Merge: TypeAlias = str | Callable[[Any, Any], Any] | None
+
+#: Makes one message of two with the same key, before they are sent; None keeps them apart.
+Combine: TypeAlias = Callable[[Any, Any], Any] | None
 
 #: Stands for "nothing merged yet": None is a payload like any other.
 EMPTY: Any = type("Empty", (), {"__repr__": lambda self: "<nothing merged yet>", "__slots__": ()})()
@@ -22,6 +25,21 @@ def check(slot: str, merge: Merge) -> Merge:
         f"slot {slot!r}: merge={merge!r} is no merge strategy; "
         f"use 'append', 'override' or a function (so_far, new) -> merged"
     )
+
+
+def check_combine(slot: str, combine: Combine, merge: Merge) -> Combine:
+    """Return `combine` if it can be one beside `merge`, else raise `ConfigurationError`."""
+    if combine is None:
+        return None
+    if not callable(combine):
+        raise ConfigurationError(
+            f"slot {slot!r}: combine={combine!r} is no function; use a function (first, second) -> one payload for both"
+        )
+    if merge is not None:
+        raise ConfigurationError(
+            f"slot {slot!r}: merge= is given every message of a job, and combine= makes fewer of them; use one of the two"
+        )
+    return combine
 
 
 def fold(merge: Merge, so_far: Any, new: Any) -> Any:

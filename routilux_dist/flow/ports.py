@@ -25,13 +25,22 @@ class Slot:
     As a decorator it sets its handler: ``@routine.define_slot("input")``.
     """
 
-    __slots__ = ("handler", "merge", "name", "required", "routine")
+    __slots__ = ("combine", "handler", "merge", "name", "required", "routine")
 
-    def __init__(self, routine: Routine, name: str, handler: Handler, merge: merging.Merge, required: bool) -> None:
+    def __init__(
+        self,
+        routine: Routine,
+        name: str,
+        handler: Handler,
+        merge: merging.Merge,
+        combine: merging.Combine,
+        required: bool,
+    ) -> None:
         self.routine = routine
         self.name = naming.check("slot", name)
         self.handler = handler
         self.merge = merging.check(name, merge)
+        self.combine = merging.check_combine(name, combine, merge)
         checks.refuse(f"slot {name!r}", [checks.flag("required", required)])
         self.required = required
 

@@ -97,7 +97,13 @@ class Routine(metaclass=RoutineMeta):
     # ---- declarations -------------------------------------------------------------------------------------------
 
     def add_slot(
-        self, name: str, handler: Handler = None, merge: merging.Merge = None, *, required: bool = True
+        self,
+        name: str,
+        handler: Handler = None,
+        merge: merging.Merge = None,
+        *,
+        combine: merging.Combine = None,
+        required: bool = True,
     ) -> Slot:
         """Declare an input.
 
@@ -105,12 +111,16 @@ class Routine(metaclass=RoutineMeta):
             name: Letters, digits, "_" and "-".
             handler: Called with the payload of each message. Without one, messages go to `logic`.
             merge: Fold the messages of a job into one value: "append", "override" or a function (so_far, new).
+            combine: Make one message of two with the same key of the state, where they are emitted and before they are sent:
+                a function (first, second) that returns one payload with that key. What it makes must not depend on how
+                messages are put together, as with sums, counts or the greater of two: how many are, and which, is not
+                promised. It must not alter what it is given.
             required: `validate()` reports a required slot that nobody feeds.
 
         Raises:
-            ConfigurationError: The name is not allowed or taken, or `handler` or `merge` is no such thing.
+            ConfigurationError: The name is not allowed or taken, or `handler`, `merge` or `combine` is no such thing.
         """
-        return self._declare("add_slot", name, handler, merge, required=required)  # type: ignore[no-any-return]
+        return self._declare("add_slot", name, handler, merge, combine=combine, required=required)  # type: ignore[no-any-return]
 
     define_slot = add_slot
 

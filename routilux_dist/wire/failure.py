@@ -16,7 +16,7 @@ class Failure:
         routine: Routine that raised; "" when the job as a whole failed.
         slot: Slot (or "logic", "finish") that was served.
         kind: "error" (user code raised), "limit", "timeout", "stall", "lost" (worker died), "serialization", "invalid" (what the
-            flow's validators say of a state).
+            flow's validators say of a state), "combine" (messages that `combine=` could not make one).
         error_type: Name of the exception's class.
         message: Text of the exception, bounded.
         traceback: The user's frames, formatted, root cause last.

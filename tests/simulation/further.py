@@ -103,6 +103,44 @@ class Together(Base):
         assert found == Counter(item for _, item in one.posted)
 
 
+class Sums(rd.Routine):
+    """Counts items by key; what travels are counters of several."""
+
+    def setup(self) -> None:
+        self.add_slot("input", combine=lambda one, other: (one[0], one[1] + other[1]))
+        self.add_event("output")
+        self.add_state(number=0, items=(), key=lambda told: told[0])
+
+    def logic(self, told: tuple[int, Counter[Item]]) -> None:
+        self.state["number"] = told[0]
+        self.state["items"] += tuple(told[1].elements())
+
+    def finish(self) -> None:
+        self.emit("output", (self.state["number"], self.state["items"]))
+
+
+class Combined(Base):
+    """Messages that become one on their way: each counts once all the same."""
+
+    entry = "spread.input"
+    natures = 1
+
+    def __init__(self, faults: Faults = FAULTS) -> None:
+        flow = rd.Flow("combined")
+        flow.add_routine(lambda item: ((n % 2, Counter([(*item, n)])) for n in range(5)), "spread")
+        flow.add_routine(Sums(), "sums")
+        flow.connect("spread.output", "sums.input")
+        super().__init__(flow, small=True, faults=faults)
+
+    def check_completed(self, world: World, one: Instance) -> None:
+        if lost(one):
+            return
+        told = outputs(world, one)["sums.output"]
+        assert len({key for key, _ in told}) == len(told), "finish ran twice"
+        expected = Counter((*item, n) for _, item in one.posted for n in range(5))
+        assert Counter(item for _, items in told for item in items) == expected
+
+
 #: Messages per second, and what may begin at once.
 RATE, BURST = 2.0, 1.0
 

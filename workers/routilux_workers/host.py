@@ -227,6 +227,7 @@ class Host:
         for outbox in self.wiring.opened:
             outbox.empty()
         self.wiring.opened.clear()
+        self.wiring.refused.clear()
 
     def _look_at_state(self) -> None:
         """Have the flow's validators look at what the slice changed; a job whose state is not valid ends, or goes back."""
@@ -376,6 +377,9 @@ class Host:
                     self._added(pile)
                 (receipt.outputs if outbox.is_output else receipt.blocks).extend(blocks)
         self.wiring.opened.clear()
+        for job, number, error in self.wiring.refused:
+            port = self.plan.ports[number]
+            self.receipt.stop(job, faults.failure(error, job, port.routine, port.name, self.codec, kind="combine"))
         for pile in self.spills:
             receipt.blocks.extend(self._cut(pile))
             if pile.new:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from time import perf_counter
 from types import GeneratorType
 from typing import Any
@@ -14,6 +15,7 @@ from routilux_dist.flow.handling import ErrorHandler
 from routilux_dist.flow.routine import Routine
 from routilux_dist.plan.plan import GroupKind, Plan, PortKind, RoutinePlan
 from routilux_workers.activity import Activity
+from routilux_workers.combining import CombiningOutbox, Refusal
 from routilux_workers.outbox import KeyedOutbox, Outbox
 from routilux_workers.stateful import StatefulRoutine
 from routilux_workers.steps import Routes, Step, as_call, make_emit, make_returned, sole_receiver
@@ -61,6 +63,8 @@ class Wiring:
         #: Outboxes by port, and those that hold something.
         self.outboxes: dict[int, Outbox] = {}
         self.opened: list[Outbox] = []
+        #: What could not be combined in this slice.
+        self.refused: list[Refusal] = []
         #: What is done about errors of the group's routines.
         self.handlers = {routine_id: self._handler(routines[routine_id]) for routine_id in self.group.routines}
         for routine_id in self.group.routines:
@@ -178,11 +182,14 @@ class Wiring:
         if target.kind is PortKind.OUTPUT or not routine.stateful or self.group.kind is GroupKind.SOLO:
             outbox = Outbox(port, target.kind is PortKind.OUTPUT, self.opened)
         else:
-            state = self.routines[target.routine]._declared.state
-            outbox = KeyedOutbox(
+            declared = self.routines[target.routine]._declared
+            combine = declared.slots[target.name].combine if target.kind is PortKind.SLOT else None
+            outbox = (
+                KeyedOutbox if combine is None else partial(CombiningOutbox, combine=combine, refused=self.refused)
+            )(
                 port,
                 self.opened,
-                key=state.key if state is not None else None,
+                key=declared.state.key if declared.state is not None else None,
                 partitions=self.partitions.get(target.group, 1),
                 per_job=routine.scope == "job",
                 home=(self.partition, self.steps[port]) if target.group == self.group.index else None,

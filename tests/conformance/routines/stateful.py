@@ -71,6 +71,34 @@ class TotalByRemainder(rd.Routine):
         self.emit("output", sorted(self.state["members"]))
 
 
+class CombinedTotals(rd.Routine):
+    """Sum by remainder of pairs (remainder, number), which are added up on their way."""
+
+    def __init__(self, modulus: int, *, bad: bool = False, tell: bool = False) -> None:
+        super().__init__()
+        self.modulus, self.bad, self.tell = modulus, bad, tell
+
+    def add(self, one: tuple[int, int], other: tuple[int, int]) -> tuple[int, int]:
+        if self.bad:
+            raise ArithmeticError("no sums today")
+        return one[0], one[1] + other[1]
+
+    def setup(self) -> None:
+        self.add_slot("input", combine=self.add)
+        self.add_event("output")
+        self.add_state(remainder=None, sum=0, key=lambda pair: pair[0])
+
+    def logic(self, pair: tuple[int, int]) -> None:
+        self.state["remainder"] = pair[0]
+        self.state["sum"] += pair[1]
+        if self.tell:
+            self.emit("output", pair)
+
+    def finish(self) -> None:
+        if not self.tell:
+            self.emit("output", (self.state["remainder"], self.state["sum"]))
+
+
 class CountByKey(rd.Routine):
     """How often each ``key`` came, told with each message."""
 

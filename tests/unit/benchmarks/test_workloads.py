@@ -43,14 +43,15 @@ def test_the_flows_give_what_the_plain_functions_give() -> None:
     assert found == [sum(map(workloads.mixed_item, items))]
 
 
-def test_both_word_counts_agree_with_a_plain_one() -> None:
+def test_all_word_counts_agree_with_a_plain_one() -> None:
     paths, total = workloads.texts(3000)
     words = [word for path in paths for word in workloads.words_of(path)]
     assert len(words) == total >= 3000
     expected = {word: words.count(word) for word in set(words)}
-    keyed = workloads.count_flow(keyed=True).run(paths, backend="local")["count.output"]
-    (together,) = workloads.count_flow(keyed=False).run(paths, backend="local")["count.output"]
-    assert dict(keyed) == together == expected
+    found = {way: workloads.count_flow(way).run(paths, backend="local")["count.output"] for way in workloads.COUNTS}
+    (together,) = found.pop("together")
+    assert together == expected
+    assert all(dict(pairs) == expected and len(pairs) == len(expected) for pairs in found.values())
 
 
 def test_a_large_graph_has_the_size_that_was_asked_for() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+import routilux_dist as rd
 from routilux_dist.compiler.check import ADVICE, RULES, Report, check
 from routilux_dist.flow.functions import routine
 from routilux_dist.flow.model import FlowModel
@@ -130,6 +131,68 @@ def test_resources_that_nobody_has(options: dict[str, Any], says: str) -> None:
 @pytest.mark.parametrize("options", [{"num_gpus": 0.5}, {"num_gpus": 2.0}, {"num_cpus": 1.5}, {"num_cpus": 0}])
 def test_resources_that_exist(options: dict[str, Any]) -> None:
     assert faults("a", {"a": routine(**options)(step)}) == ()
+
+
+class Totals(Counts):
+    """Takes sums instead of what they are made of."""
+
+    def __init__(self, slots: str = "input") -> None:
+        super().__init__("")
+        self.summed = slots
+
+    def setup(self) -> None:
+        super().setup()
+        for slot in self.summed.split():
+            self.add_slot(slot, combine=add)
+
+
+def add(one: Any, other: Any) -> Any:
+    return one + other
+
+
+async def later(one: Any, other: Any) -> Any: ...
+
+
+def test_messages_are_combined_where_nobody_counts_them() -> None:
+    assert faults("a -> b", {"b": Totals()}) == ()
+    fine = changed(Totals(), lambda r: r.set_activation_policy(rd.immediate()))
+    assert faults("a -> b", {"b": fine}) == ()
+    fine = changed(
+        Counts(""), lambda r: r.add_slot("x", step, combine=add), lambda r: r.set_activation_policy(rd.batch(2))
+    )
+    assert faults("a -> b.x", {"b": fine}) == ()
+
+
+@pytest.mark.parametrize(
+    ("made", "says"),
+    [
+        (
+            lambda: changed(Made(""), lambda r: r.add_slot("input", combine=add)),
+            "declares no state, so no messages belong",
+        ),
+        (
+            lambda: changed(Totals(), lambda r: r.set_activation_policy(rd.batch(2))),
+            "logic waits for several messages (batch",
+        ),
+        (
+            lambda: changed(Totals(), lambda r: r.set_activation_policy(rd.every(2))),
+            "logic waits for several messages (every",
+        ),
+        (lambda: changed(Totals(), lambda r: r.set_activation_policy(bool)), "logic waits for several messages ("),
+        (lambda: changed(Counts(""), lambda r: r.add_slot("input", combine=len)), "len(obj, /), cannot take (first, second)"),
+        (lambda: changed(Counts(""), lambda r: r.add_slot("input", combine=later)), "is called and not awaited"),
+    ],
+)
+def test_messages_that_cannot_be_combined(made: Callable[[], Made], says: str) -> None:
+    [fault] = faults("a -> b", {"b": made()})
+    assert fault.startswith(("combine= of slot 'b.input'", "routine 'b': combine= of slot 'input'"))
+    assert says in fault
+
+
+def test_a_join_does_not_combine() -> None:
+    found = faults("a -> b.x\na -> b.y", {"b": Totals("x y")})
+    assert len(found) == 2
+    assert all("logic waits for several messages (all_ready" in fault for fault in found)
 
 
 # ---- travelling ----------------------------------------------------------------------------------------------------

@@ -51,3 +51,17 @@ def test_what_is_a_strategy(merge: merging.Merge) -> None:
 def test_what_is_none(merge: object) -> None:
     with pytest.raises(ConfigurationError, match=r"slot 'input'.*'append', 'override' or a function"):
         merging.check("input", merge)  # type: ignore[arg-type]
+
+
+def test_what_combines() -> None:
+    assert merging.check_combine("input", operator.add, None) is operator.add
+    assert merging.check_combine("input", None, "append") is None
+
+
+@pytest.mark.parametrize(
+    ("combine", "merge", "says"),
+    [("sum", None, "combine='sum' is no function"), (operator.add, "append", "use one of the two")],
+)
+def test_what_does_not_combine(combine: object, merge: merging.Merge, says: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"slot 'input'.*{says}"):
+        merging.check_combine("input", combine, merge)  # type: ignore[arg-type]

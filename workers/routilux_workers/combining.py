@@ -1,0 +1,101 @@
+"""Messages for one state that become one message while they wait to be sent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from routilux_dist.errors import ValidationError
+from routilux_dist.flow.state import key_of
+from routilux_workers import faults
+from routilux_workers.outbox import KeyedOutbox, Pile
+
+if TYPE_CHECKING:
+    from routilux_workers.activity import Activity
+
+
+class Refusal(NamedTuple):
+    """Messages that could not be made one: their job has to end, for nobody knows what it would come to."""
+
+    job: str
+    port: int
+    error: BaseException
+
+
+class CombiningOutbox(KeyedOutbox):
+    """Collects the messages for a slot with `combine=`.
+
+    Whatever cannot be combined goes as it is: messages without a key, those of a stream, which is told what became of each, and
+    those that stay in this process.
+    """
+
+    __slots__ = ("combine", "off", "places", "refused")
+
+    def __init__(
+        self, *arguments: Any, combine: Callable[[Any, Any], Any], refused: list[Refusal], **named: Any
+    ) -> None:
+        super().__init__(*arguments, **named)
+        self.combine = combine
+        #: Refusals of all outboxes of a host.
+        self.refused = refused
+        #: Key -> where its message of the present job waits.
+        self.places: dict[Any, tuple[Pile, int]] = {}
+        #: Whether the present job has a refusal.
+        self.off = False
+
+    def add(self, activity: Activity, payload: Any, hops: int) -> None:
+        if activity.job_id is not self.job:
+            self._turn_to(activity.job_id)
+        if activity.item is not None or self.off:
+            super().add(activity, payload, hops)
+            return
+        try:
+            key = key_of(self.key, payload)
+            found = self.places.get(key)
+        except Exception:  # its home tells what is wrong with it
+            super().add(activity, payload, hops)
+            return
+        if found is None:
+            super().add(activity, payload, hops)
+            pile = self.mine.get(self.known.get(key, -1))
+            if pile is not None and pile.payloads[-1] is payload:  # else it stays here
+                self.places[key] = pile, len(pile.payloads) - 1
+            return
+        pile, place = found
+        try:
+            pile.payloads[place] = self.combine(pile.payloads[place], payload)
+        except BaseException as exc:  # user code may raise anything
+            self._refuse(activity.job_id, exc)
+            super().add(activity, payload, hops)
+        if hops > pile.hops:
+            pile.hops = hops
+
+    def _turn_to(self, job: str) -> None:
+        self._look_at_keys()
+        super()._turn_to(job)
+
+    def empty(self) -> Iterator[Pile]:
+        self._look_at_keys()
+        return super().empty()
+
+    def _look_at_keys(self) -> None:
+        """See that what was made of messages with a key still has that key: it is on the way to the home of that one."""
+        for key, (pile, place) in self.places.items():
+            try:
+                now = key_of(self.key, pile.payloads[place])
+                if now == key:
+                    continue
+                shown = faults.safe_text(pile.payloads[place], faults.PAYLOAD_CHARS, repr)
+                raise ValidationError(
+                    f"combine= made {shown} of messages with the key {key!r:.80}: its key is {now!r:.80}; return a payload "
+                    f"with the key of those that were given"
+                )
+            except BaseException as exc:  # user code may raise anything
+                self._refuse(pile.job, exc)
+                break
+        self.places.clear()
+        self.off = False
+
+    def _refuse(self, job: str, error: BaseException) -> None:
+        self.off = True
+        self.refused.append(Refusal(job, self.port, error))

@@ -11,21 +11,21 @@ export RAY_ENABLE_UV_RUN_RUNTIME_ENV = 0
 export RAY_USAGE_STATS_ENABLED = 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check crash chaos soak simulate bench lock clean
+.PHONY: help demo test check crash chaos soak simulate bench compiled lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: $(STAMP) ## count what a code base is made of, on Ray
+demo: compiled ## count what a code base is made of, on Ray
 	@$(BIN)/python -m examples.code_census
 
 # Two processes: all that needs Ray in one of them, which often waits, and everything else in the other one.
-test: $(STAMP) ## run every test
+test: compiled ## run every test
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 SEEDS ?= 100000
 FIRST ?= 0
-simulate: $(STAMP) ## the engine in SEEDS=100000 schedules of faults from seed FIRST=0 on, then every small one
+simulate: compiled ## the engine in SEEDS=100000 schedules of faults from seed FIRST=0 on, then every small one
 	@$(BIN)/python -m tests.simulation $(SEEDS) $(FIRST)
 	@$(BIN)/python -m tests.simulation.exhaustive 2 distributed
 	@$(BIN)/python -m tests.simulation.exhaustive 2 sequential
@@ -37,7 +37,7 @@ check: $(STAMP) ## format, lint, types, import law, unit tests
 	@$(BIN)/lint-imports
 	@$(BIN)/python -m pytest tests/unit
 
-crash: $(STAMP) ## crash, cut and flip the journal: a million images, every bit of 64 KiB (some minutes)
+crash: compiled ## crash, cut and flip the journal: a million images, every bit of 64 KiB (some minutes)
 	@$(BIN)/python -m tests.property.crashes 1000000
 	@$(BIN)/python -m tests.property.damage
 	@$(BIN)/python -m tests.property.hostile memory
@@ -45,18 +45,23 @@ crash: $(STAMP) ## crash, cut and flip the journal: a million images, every bit 
 
 KILLS ?= 220
 SEED ?= 0
-chaos: $(STAMP) ## kill KILLS=220 workers, homes and coordinators each, 44 drivers, 33 clusters and nodes, stop 55 coordinators, on Ray
+chaos: compiled ## kill KILLS=220 workers, homes and coordinators each, 44 drivers, 33 clusters and nodes, stop 55 coordinators, on Ray
 	@$(BIN)/python -m tests.chaos --kills $(KILLS) --seed $(SEED)
 	@$(BIN)/python -m tests.chaos.memory
 	@$(BIN)/python -m tests.chaos.overload
 	@RAY_memory_monitor_refresh_ms=0 $(BIN)/python -m tests.chaos.nodes
 
 MINUTES ?= 60
-soak: $(STAMP) ## MINUTES=60 of jobs while something is killed every ten seconds; memory and journal have to stay flat
+soak: compiled ## MINUTES=60 of jobs while something is killed every ten seconds; memory and journal have to stay flat
 	@$(BIN)/python -m tests.chaos.soak --minutes $(MINUTES) --seed $(SEED)
 
-bench: $(BENCH_STAMP) ## compare with other libraries
+bench: $(BENCH_STAMP) compiled ## compare with other libraries
 	@$(BIN)/python -m benchmarks.run
+
+# As pip does with what it installs. Where Python is told to write no bytecode, each of the hundreds of processes that Ray starts in
+# a test run would translate every module anew.
+compiled: $(STAMP)
+	@$(BIN)/python -m compileall -q routilux_dist workers/routilux_workers tests examples benchmarks
 
 # The stamp is younger than the lock file and pyproject.toml exactly when .venv agrees with them. Both steps may be repeated
 # over what an interrupted run left behind; `make clean` starts from nothing.

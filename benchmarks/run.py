@@ -7,6 +7,7 @@ mean nothing, and are kept only where `--json` and `--html` say.
 from __future__ import annotations
 
 import argparse
+import compileall
 import json
 import os
 import signal
@@ -22,6 +23,7 @@ from benchmarks import burn, compare, environment, facts, page, table
 HERE = Path(__file__).resolve().parent
 LATEST = HERE / "results" / "latest.json"
 PAGE = environment.ROOT / "docs" / "benchmarks" / "index.html"
+COMPILED = ("routilux_dist", "workers/routilux_workers", "benchmarks")
 #: Seconds for a workload and round, before it is given up.
 PATIENCE = 240
 
@@ -31,6 +33,8 @@ def main() -> int:
     options = parse_arguments()
     # A workload's process has to end with this one, also when this one is told to end.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    for name in COMPILED:  # as pip does with what it installs: our processes would translate every module anew
+        compileall.compile_dir(environment.ROOT / name, quiet=1)
     before = json.loads(options.compare.read_text(encoding="utf-8")) if options.compare else None
     results = measure(options)
     rows = [row for case in results["cases"].values() for row in case["rows"]]
@@ -65,6 +69,9 @@ def parse_arguments() -> argparse.Namespace:
         const=LATEST,
         metavar="FILE",
         help="exit with 1 if a ratio fell (latest.json)",
+    )
+    parser.add_argument(
+        "--renew", action="store_true", help="put these workloads into the stored results, in place of their older ones"
     )
     parser.add_argument("--note", default="", help="something to say with the results")
     options = parser.parse_args()
@@ -130,10 +137,14 @@ def _end(child: subprocess.Popen[bytes]) -> None:
 
 
 def write(options: argparse.Namespace, results: dict[str, Any]) -> None:
-    """Write the results and the page; a part of the workloads does not replace the whole."""
+    """Write the results and the page; a part of the workloads does not replace the whole, but may renew its part."""
     from benchmarks.cases import CASES
 
-    whole = not options.quick and set(options.only) == set(CASES)
+    if options.renew:
+        fresh = {name: case for name, case in results["cases"].items() if not case.get("failed")}
+        cases = json.loads(LATEST.read_text(encoding="utf-8"))["cases"] | fresh
+        results = results | {"cases": {name: cases[name] for name in CASES if name in cases}}
+    whole = not options.quick and (options.renew or set(options.only) == set(CASES))
     for path, text in (
         (options.json or (LATEST if whole else None), json.dumps(results, indent=1, ensure_ascii=False) + "\n"),
         (options.html or (PAGE if whole else None), page.as_html(results)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -14,6 +15,7 @@ import ray
 from routilux_dist.cluster import bodies, lookout
 from routilux_dist.cluster.lookout import Whereabouts
 from routilux_dist.cluster.turns import Turns
+from routilux_dist.flow.routine import Routine
 from routilux_dist.plan.plan import GroupKind
 from routilux_dist.wire.block import Packed
 from routilux_dist.wire.codec import Codec, typed
@@ -107,6 +109,18 @@ def run_slice(
     return receipt, bodies.detach(receipt, inline_bytes)
 
 
+#: Containers that a process makes before young ones are looked through for cycles, and looks that pass before older ones
+#: are, too. State of a hundred thousand keys, looked through as often as Python would by itself, took as long as all the rest.
+GC_THRESHOLDS = (20_000, 20, 50)
+
+
+def _settle_in() -> None:
+    """Prepare a process that is ours alone."""
+    gc.freeze()  # what was imported stays
+    gc.set_threshold(*GC_THRESHOLDS)
+    speech.give_voice()
+
+
 #: Seconds after which a thread that waits gets its turn while user code computes: what waits is a slice to be unpacked, or a
 #: receipt on its way.
 SWITCH_SECONDS = 0.0005
@@ -124,7 +138,7 @@ class CrewMember:
         #: Shipments by running flow.
         self._known: dict[str, Shipment] = {}
         sys.setswitchinterval(SWITCH_SECONDS)
-        speech.give_voice()
+        _settle_in()
 
     def ready(self) -> Whereabouts:
         """Answer, to show that the process runs, and where."""
@@ -184,22 +198,41 @@ class CrewMember:
         return f"CrewMember({self._number})"
 
 
+#: What Ray's log monitor takes as the name of an actor, where a line begins with it.
+_NAME_PREFIX = ":actor_name:"
+
+
 class HostActor:
     """A process that serves one group: a home of stateful routines, or a member of an actor pool.
 
     User code of a home runs in the main thread. That of a pool runs in a thread of its own, so that the process can answer when
-    it is stuck: without state, nothing is lost with it.
+    it is stuck: without state, nothing is lost with it. When its flow has ended, it may serve another one.
     """
 
     def __init__(self, shipment: Shipment, group: int, partition: int, label: str) -> None:
-        self._label = label
-        self._place = (shipment, group, partition)
-        self._turns = Turns() if shipment.plan.groups[group].kind is GroupKind.ACTORS else None
+        #: The thread of pools, once this was one, and how many calls it had.
+        self._pool: Turns | None = None
+        #: That thread, where user code runs in it; None for homes.
+        self._turns: Turns | None = None
         self._turn = 0
+        _settle_in()
+        self._settle(shipment, group, partition, label)
+
+    def _settle(self, shipment: Shipment, group: int, partition: int, label: str) -> None:
+        self._label = label
+        self._place: tuple[Shipment, int, int] | None = (shipment, group, partition)
+        self._turns = None
+        if shipment.plan.groups[group].kind is GroupKind.ACTORS:
+            self._pool = self._turns = self._pool if self._pool is not None else Turns()
         self._host: Host | None = None
         self._broken: Exception | None = None
-        speech.give_voice()
         self._do(self._build)
+
+    def serve(self, shipment: Shipment, group: int, partition: int, label: str) -> None:
+        """Serve another place than so far; this process was vacated."""
+        for stream in (sys.stdout, sys.stderr):
+            print(f"{_NAME_PREFIX}Host({label})", file=stream, flush=True)
+        self._settle(shipment, group, partition, label)
 
     def _do(self, function: Callable[[], T], look: Callable[[], object] | None = None) -> T:
         if self._turns is None:
@@ -215,6 +248,7 @@ class HostActor:
         return _is_cancelled(job) if self._turns is None else self._turns.stopping
 
     def _build(self) -> None:
+        assert self._place is not None, "it was vacated"
         self._broken = None
         try:
             self._host = entry.open_host(*self._place, self._is_cancelled)
@@ -238,6 +272,7 @@ class HostActor:
             self._build()
         if self._host is None:
             assert self._broken is not None
+            assert self._place is not None
             reason, self._broken = self._broken, None
             return entry.refuse(work, reason, self._place[0].codec)
         receipt = entry.serve(self._host, work)
@@ -246,10 +281,16 @@ class HostActor:
             self._host = None
         return receipt
 
-    def close(self) -> None:
-        """Run `close()` of the routines."""
-        if self._host is not None:
-            self._do(self._host.close)
+    def vacate(self) -> bool:
+        """Run `close()` of the routines; return whether the process may serve another flow.
+
+        Not if routines had an `open()`: what that set in its process (environment, working directory, libraries) stays.
+        """
+        host, self._host, self._place, self._broken = self._host, None, None, None
+        if host is None:  # they could not be built: nobody knows how far that came
+            return False
+        self._do(host.close)
+        return all(type(routine).open is Routine.open for routine in host.routines.values())
 
     def __repr__(self) -> str:
         return f"Host({self._label})"

@@ -36,6 +36,8 @@ SHUT_DOWN = "the running flow was shut down"
 POLL_SECONDS = 20.0
 #: Seconds that the store has to take what was done before a running flow is shut down.
 STORE_SECONDS = 5.0
+#: Seconds that routines have to be closed.
+CLOSE_SECONDS = 3.0
 #: Seconds for which the call that brings a message waits for what it leads to.
 LINGER_SECONDS = 0.02
 
@@ -213,9 +215,7 @@ class Coordinator:
         self._door.set()
         for inbox in self._inboxes.values():
             inbox.close()
-        refs = self._workplaces.close()
-        if refs:
-            await asyncio.wait([asyncio.ensure_future(_quietly(ref)) for ref in refs], timeout=3)
+        await self._workplaces.close(CLOSE_SECONDS, self._clock)
         self._workplaces.kill()
         # The ledger's last words are not for anybody: its thread must not wait for this loop.
         await asyncio.get_running_loop().run_in_executor(None, self._driver.close)
@@ -277,7 +277,8 @@ class Coordinator:
 
     async def _lost(self, work: Slice, exc: ray.exceptions.RayError) -> SliceLost:
         found = await ends.find_out(exc, self._workplaces.actor_of(work.id))
-        innocent = self._workplaces.died(work.id, isinstance(found, ray.exceptions.RayTaskError))
+        began = await self._workplaces.was_there(work.id)
+        innocent = self._workplaces.died(work.id, isinstance(found, ray.exceptions.RayTaskError)) or not began
         # State that nobody saved has gone with the node: that is not as if the slice had never run.
         stateful = self.shipment.plan.groups[work.group].kind in (GroupKind.SHARDS, GroupKind.SOLO)
         if ends.with_its_node(found) and (self.saved or not stateful):
@@ -395,13 +396,6 @@ class Coordinator:
         self._timer = None
         self._guarded(self._driver.due)
         self._set_timer()
-
-
-async def _quietly(ref: Any) -> None:
-    try:
-        await ref
-    except Exception:
-        return
 
 
 def _reason(exc: BaseException) -> str:

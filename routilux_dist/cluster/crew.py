@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from routilux_dist.cluster.vacated import Vacated
+
 #: Seconds after which a member that has nothing to do is ended; one is kept.
 IDLE_SECONDS = 60.0
 
@@ -83,6 +85,8 @@ class Crew:
 
     def __init__(self, hands: Hands, most: int) -> None:
         self.hands, self.most = hands, most
+        #: Homes and members of actor pools whose flow has ended.
+        self.vacated = Vacated(most, hands.end)
         self.members: list[Member] = []
         self.shares: dict[str, Share] = {}
         #: Members by load: with a thousand of them, nobody looks at each for every slice.
@@ -153,7 +157,8 @@ class Crew:
             yield load, self._levels[load]
 
     def sweep(self, now: float) -> None:
-        """End members that had nothing to do for a while."""
+        """End members that had nothing to do for a while, and what was vacated and nobody has a use for."""
+        self.vacated.sweep(now)
         for member in list(self.members):
             if len(self.members) > 1 and member.ready and not member.out and now - member.idle_since > IDLE_SECONDS:
                 self._dismiss(member)

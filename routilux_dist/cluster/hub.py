@@ -6,10 +6,8 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-import ray
-
 from routilux_dist.clock import SystemClock
-from routilux_dist.cluster import launch
+from routilux_dist.cluster import launch, remotes
 from routilux_dist.cluster.coordinator import SHUT_DOWN, Coordinator
 from routilux_dist.cluster.crew import IDLE_SECONDS, Crew
 from routilux_dist.cluster.inbox import Answer
@@ -131,7 +129,7 @@ class Hub:
         return f"Coordinator({self._label})"
 
 
-HubActor: Any = ray.remote(num_cpus=0, max_restarts=0, max_task_retries=0)(Hub)
+HubActor: Any = remotes.actor(Hub, num_cpus=0)
 
 
 def start(label: str, name: str, namespace: str, first: launch.Started | None) -> Any:

@@ -81,6 +81,12 @@ def is_plain(group: GroupPlan) -> bool:
     return group.kind is GroupKind.TASKS and group.needs == Needs()
 
 
+def suits_any(group: GroupPlan) -> bool:
+    """Whether the actors of a group suit others that ask for no particular place. None of them takes CPUs while it waits."""
+    needs = group.needs
+    return not (needs.num_gpus or needs.memory or needs.resources or needs.extra)
+
+
 def beside(plan: Plan, slots: Mapping[int, int], workers: int, cpus: int) -> frozenset[int]:
     """Return the groups where a slice that is sent ahead would run beside the first, because Ray has room for it."""
     return frozenset(

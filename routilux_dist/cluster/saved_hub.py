@@ -12,7 +12,7 @@ from typing import Any
 import ray
 
 from routilux_dist.clock import SystemClock
-from routilux_dist.cluster import launch
+from routilux_dist.cluster import launch, remotes
 from routilux_dist.cluster.hub import CALLS, Hub
 from routilux_dist.cluster.inbox import Answer
 from routilux_dist.driver.driver import Gone
@@ -174,7 +174,7 @@ def _was_restarted() -> bool:
         return bool(ray.get_runtime_context().was_current_actor_reconstructed)
 
 
-SavedHubActor: Any = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=0)(SavedHub)
+SavedHubActor: Any = remotes.actor(SavedHub, num_cpus=0, max_restarts=-1)
 
 
 def start(label: str, name: str, namespace: str, opening: Opening, shipment: Shipment) -> Any:

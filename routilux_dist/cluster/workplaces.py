@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from typing import Any
+from typing import Any, NamedTuple
 
 import ray
+import ray.exceptions
 
+from routilux_dist.clock import Clock
 from routilux_dist.cluster import bodies, remotes, resources
 from routilux_dist.cluster.crew import Crew, Share
 from routilux_dist.cluster.lookout import Whereabouts
@@ -18,6 +20,14 @@ from routilux_workers.entry import Shipment
 #: Seconds before Ray is asked to cancel a call: one that is cancelled while it is being sent may never arrive, and an actor then
 #: waits half a minute for it and refuses those that came after it.
 SENDING_SECONDS = 0.2
+
+
+class _Sent(NamedTuple):
+    """Where a slice was sent: the place, its actor, and what the call returns that had that actor serve this flow."""
+
+    place: tuple[int, int]
+    actor: Any
+    moving_in: Any
 
 
 class Workplaces:
@@ -39,11 +49,13 @@ class Workplaces:
         self._plain = plain
         #: (group, number) -> actor; the number is the partition, or the place in the pool.
         self._actors: dict[tuple[int, int], Any] = {}
+        #: Actor that served another flow before -> what its call to serve this one returns, until it has run a slice.
+        self._moving_in: dict[Any, Any] = {}
         self._load: dict[tuple[int, int], int] = {}
         #: Actor -> where its process is; None from when it is asked until it has said so.
         self._wheres: dict[Any, Whereabouts | None] = {}
-        #: Slice -> the place and the actor that it was sent to.
-        self._at: dict[int, tuple[tuple[int, int], Any]] = {}
+        #: Slice -> where it was sent.
+        self._at: dict[int, _Sent] = {}
         #: Slices that had no part in the end of their actor.
         self._innocent: set[int] = set()
 
@@ -66,7 +78,7 @@ class Workplaces:
             return self._share.send(work.id, sent, self._inline, *arguments, alone=work.alone)  # type: ignore[no-any-return]
         place = self._place(self._plan.groups[work.group], work.partition)
         actor = self._actor(place)
-        self._at[work.id] = place, actor
+        self._at[work.id] = _Sent(place, actor, self._moving_in.get(actor))
         self._load[place] = self._load.get(place, 0) + 1
         method = actor.run.options(num_returns=2)
         return method.remote(sent, self._inline, *arguments)  # type: ignore[no-any-return]
@@ -81,12 +93,31 @@ class Workplaces:
         actor = self._actors.get(place)
         if actor is None:
             group = self._plan.groups[place[0]]
-            label = self._label(group, place[1])
             partition = 0 if group.kind is GroupKind.ACTORS else place[1]
-            options = resources.call_options(group, self._workers, self._cpus)
-            actor = remotes.HostActor.options(**options).remote(self._shipment, group.index, partition, label)
+            home = self._shipment, group.index, partition, self._label(group, place[1])
+            vacant = self._crew.vacated.take() if resources.suits_any(group) else None
+            if vacant is not None:
+                actor = vacant.actor
+                self._moving_in[actor] = actor.serve.remote(*home)
+                self._wheres[actor] = vacant.where
+            else:
+                options = resources.call_options(group, self._workers, self._cpus)
+                actor = remotes.HostActor.options(**options).remote(*home)
             self._actors[place] = actor
         return actor
+
+    async def was_there(self, slice_id: int) -> bool:
+        """Whether the process that a slice was sent to may have begun it: not if it was gone before it served this flow."""
+        at = self._at.get(slice_id)
+        if at is None or at.moving_in is None:
+            return True
+        try:
+            await at.moving_in
+        except ray.exceptions.ActorUnavailableError:
+            return True  # nobody knows
+        except Exception:
+            return False
+        return True
 
     def _settled(self, actor: Any, well: bool, where: Any) -> None:
         if well and actor in self._wheres:  # else it is gone
@@ -97,7 +128,7 @@ class Workplaces:
         if self._share is not None and slice_id in self._share:
             where: Whereabouts | None = self._share.where(slice_id)
             return where
-        return self._wheres.get(self._at[slice_id][1]) if slice_id in self._at else None
+        return self._wheres.get(self._at[slice_id].actor) if slice_id in self._at else None
 
     def done(self, slice_id: int, now: float, well: bool) -> bool:
         """A slice is no longer out; return whether somebody still wants it."""
@@ -105,8 +136,10 @@ class Workplaces:
             return self._share.done(slice_id, now, well)
         at = self._at.pop(slice_id, None)
         if at is not None:
-            place, actor = at
+            place, actor, _ = at
             self._load[place] -= 1
+            if well:
+                self._moving_in.pop(actor, None)
             # Not when it is started: of two calls that are sent to a new actor at once, Ray loses one now and then.
             if well and place in self._actors and self._actors[place] is actor and actor not in self._wheres:
                 self._wheres[actor] = None
@@ -137,7 +170,7 @@ class Workplaces:
         """Return the actor that has a slice; None if it is a task."""
         if self._share is not None and slice_id in self._share:
             return self._share.actor_of(slice_id)
-        return self._at[slice_id][1] if slice_id in self._at else None
+        return self._at[slice_id].actor if slice_id in self._at else None
 
     def died(self, slice_id: int, alone: bool) -> bool:
         """The process that had a slice is gone; the next slice for its place gets a new one.
@@ -159,22 +192,41 @@ class Workplaces:
         if self._share is not None and slice_id in self._share:
             self._share.retire(slice_id)
         elif slice_id in self._at:
-            actor = self._at[slice_id][1]
-            self._innocent.update(other for other, (_, its) in self._at.items() if its is actor)
+            actor = self._at[slice_id].actor
+            self._innocent.update(other for other, sent in self._at.items() if sent.actor is actor)
             self._end(slice_id)
 
     def _end(self, slice_id: int) -> None:
         if slice_id in self._at:
-            place, actor = self._at[slice_id]
+            place, actor, _ = self._at[slice_id]
             if place in self._actors and self._actors[place] is actor:  # and not its successor
                 del self._actors[place]
-                self._wheres.pop(actor, None)
+                self._forget(actor)
                 ray.kill(actor)  # after any doubt: it must not go on with the old state
 
-    def close(self) -> list[Any]:
-        """Have all routines closed; return references to wait for."""
+    def _forget(self, actor: Any) -> Any:
+        """Forget an actor; return where it is, if that is known."""
+        self._moving_in.pop(actor, None)
+        return self._wheres.pop(actor, None)
+
+    async def close(self, seconds: float, clock: Clock) -> None:
+        """Have all routines closed, and give back the processes that may serve others; `kill` ends what is left.
+
+        Args:
+            seconds: How long to wait.
+            clock: Tells when a process was given back.
+        """
         leaving = [] if self._share is None else self._share.close()
-        return leaving + [actor.close.remote() for actor in self._actors.values()]
+        waits = [asyncio.ensure_future(_quietly(ref)) for ref in leaving]
+        waits += [asyncio.ensure_future(self._vacate(place, actor, clock)) for place, actor in self._actors.items()]
+        if waits:
+            await asyncio.wait(waits, timeout=seconds)
+
+    async def _vacate(self, place: tuple[int, int], actor: Any, clock: Clock) -> None:
+        free = await _quietly(actor.vacate.remote())
+        if free and resources.suits_any(self._plan.groups[place[0]]) and self._actors.get(place) is actor:
+            del self._actors[place]
+            self._crew.vacated.add(actor, self._forget(actor), clock.monotonic())
 
     def kill(self) -> None:
         """End all actors, and what still runs slices of this flow."""
@@ -183,4 +235,13 @@ class Workplaces:
         for actor in self._actors.values():
             ray.kill(actor)
         self._actors.clear()
+        self._moving_in.clear()
         self._wheres.clear()
+
+
+async def _quietly(ref: Any) -> Any:
+    """Return what a call returned; None if it failed."""
+    try:
+        return await ref
+    except Exception:
+        return None

@@ -1,33 +1,30 @@
-"""One runtime per backend and test file; a running flow costs processes on Ray."""
+"""One runtime per backend, for all files; a running flow costs processes on Ray."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Iterator
 
 import pytest
 
 import routilux_dist as rd
 
 
-@pytest.fixture(scope="module")
-def runtimes() -> Iterator[Callable[[str], rd.Runtime]]:
-    """A function that gives this file's runtime of a backend; all are closed after the file."""
-    with ExitStack() as stack:
-        opened: dict[str, rd.Runtime] = {}
+@pytest.fixture(scope="package")
+def local_runtime() -> Iterator[rd.Runtime]:
+    with rd.Runtime(backend="local", max_workers=2) as runtime:
+        yield runtime
 
-        def of(backend: str) -> rd.Runtime:
-            if backend not in opened:
-                runtime = rd.Runtime(backend=backend, max_workers=2)
-                opened[backend] = stack.enter_context(runtime)
-            return opened[backend]
 
-        yield of
+@pytest.fixture(scope="package")
+def ray_runtime(ray_cluster: str) -> Iterator[rd.Runtime]:
+    with rd.Runtime(backend="ray", max_workers=2) as runtime:
+        yield runtime
 
 
 @pytest.fixture
-def runtime(backend: str, runtimes: Callable[[str], rd.Runtime], request: pytest.FixtureRequest) -> rd.Runtime:
-    """The shared runtime of this file for the backend under test."""
-    if backend == "ray":
-        request.getfixturevalue("ray_cluster")
-    return runtimes(backend)
+def runtime(backend: str, request: pytest.FixtureRequest) -> Iterator[rd.Runtime]:
+    """The shared runtime of the backend under test; what a test leaves running ends with it."""
+    found: rd.Runtime = request.getfixturevalue(f"{backend}_runtime")
+    yield found
+    for worker in found.workers():
+        worker.close()

@@ -100,6 +100,10 @@ def test_what_is_known_already_is_not_asked_for() -> None:
     assert asyncio.run(ends.find_out(PROCESS, Silent())) is PROCESS
 
 
+async def was_there(slice_id: int) -> bool:
+    return True
+
+
 def lost(error: ray.exceptions.RayError, kind: GroupKind, saved: bool) -> Any:
     """What a coordinator makes of an error."""
     coordinator = Coordinator.__new__(Coordinator)
@@ -107,7 +111,7 @@ def lost(error: ray.exceptions.RayError, kind: GroupKind, saved: bool) -> Any:
     coordinator._stood = {}
     coordinator.shipment = SimpleNamespace(plan=SimpleNamespace(groups=[SimpleNamespace(kind=kind)]))  # type: ignore[assignment]
     coordinator._workplaces = SimpleNamespace(  # type: ignore[assignment]
-        actor_of=lambda slice_id: Silent(NODE), died=lambda slice_id, alone: False
+        actor_of=lambda slice_id: Silent(NODE), died=lambda slice_id, alone: False, was_there=was_there
     )
     work: Any = SimpleNamespace(id=1, attempt=1, group=0)
     return asyncio.run(coordinator._lost(work, error))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from routilux_dist.errors import ValidationError
 from routilux_dist.flow.state import key_of
 from routilux_workers import faults
-from routilux_workers.outbox import KeyedOutbox, Pile
+from routilux_workers.outbox import KeyedOutbox, Outbox, Pile
 
 if TYPE_CHECKING:
     from routilux_workers.activity import Activity
@@ -22,6 +23,11 @@ class Refusal(NamedTuple):
     error: BaseException
 
 
+def _nobody(payload: Any) -> Any:
+    """Stands for a key where nothing is to be combined."""
+    raise LookupError
+
+
 class CombiningOutbox(KeyedOutbox):
     """Collects the messages for a slot with `combine=`.
 
@@ -29,46 +35,55 @@ class CombiningOutbox(KeyedOutbox):
     those that stay in this process.
     """
 
-    __slots__ = ("combine", "off", "places", "refused")
+    __slots__ = ("combine", "off", "places", "read", "refused")
 
     def __init__(
         self, *arguments: Any, combine: Callable[[Any, Any], Any], refused: list[Refusal], **named: Any
     ) -> None:
         super().__init__(*arguments, **named)
         self.combine = combine
+        self.read: Callable[[Any], Any] = self.key if callable(self.key) else partial(key_of, self.key)
         #: Refusals of all outboxes of a host.
         self.refused = refused
-        #: Key -> where its message of the present job waits.
-        self.places: dict[Any, tuple[Pile, int]] = {}
+        #: Key -> where its message of the present job waits: (payloads of its pile, place there, pile).
+        self.places: dict[Any, tuple[list[Any], int, Pile]] = {}
         #: Whether the present job has a refusal.
         self.off = False
 
     def add(self, activity: Activity, payload: Any, hops: int) -> None:
+        self.add_all(activity, [(self, payload, hops)])
+
+    def add_all(self, activity: Activity, boxed: list[tuple[Outbox, Any, int]]) -> None:
         if activity.job_id is not self.job:
             self._turn_to(activity.job_id)
-        if activity.item is not None or self.off:
-            super().add(activity, payload, hops)
-            return
-        try:
-            key = key_of(self.key, payload)
-            found = self.places.get(key)
-        except Exception:  # its home tells what is wrong with it
-            super().add(activity, payload, hops)
-            return
-        if found is None:
-            super().add(activity, payload, hops)
-            pile = self.mine.get(self.known.get(key, -1))
-            if pile is not None and pile.payloads[-1] is payload:  # else it stays here
-                self.places[key] = pile, len(pile.payloads) - 1
-            return
-        pile, place = found
-        try:
-            pile.payloads[place] = self.combine(pile.payloads[place], payload)
-        except BaseException as exc:  # user code may raise anything
-            self._refuse(activity.job_id, exc)
-            super().add(activity, payload, hops)
-        if hops > pile.hops:
-            pile.hops = hops
+        read, place_of, combine = self.read, self.places.get, self.combine
+        if activity.item is not None:
+            read = _nobody
+        for _, payload, hops in boxed:
+            try:
+                key = read(payload)
+                found = place_of(key)
+            except Exception:  # its home tells what is wrong with it
+                super().add(activity, payload, hops)
+                continue
+            if found is None:
+                self._add_first(activity, key, payload, hops)
+                continue
+            payloads, place, pile = found
+            try:
+                payloads[place] = combine(payloads[place], payload)
+            except BaseException as exc:  # user code may raise anything
+                self._refuse(activity.job_id, exc)
+                super().add(activity, payload, hops)
+            if hops > pile.hops:
+                pile.hops = hops
+
+    def _add_first(self, activity: Activity, key: Any, payload: Any, hops: int) -> None:
+        """Take the first message with a key."""
+        super().add(activity, payload, hops)
+        pile = self.mine.get(self.known.get(key, -1))
+        if not self.off and pile is not None and pile.payloads[-1] is payload:  # else it stays here
+            self.places[key] = pile.payloads, len(pile.payloads) - 1, pile
 
     def _turn_to(self, job: str) -> None:
         self._look_at_keys()
@@ -80,12 +95,12 @@ class CombiningOutbox(KeyedOutbox):
 
     def _look_at_keys(self) -> None:
         """See that what was made of messages with a key still has that key: it is on the way to the home of that one."""
-        for key, (pile, place) in self.places.items():
+        for key, (payloads, place, pile) in self.places.items():
             try:
-                now = key_of(self.key, pile.payloads[place])
+                now = self.read(payloads[place])
                 if now == key:
                     continue
-                shown = faults.safe_text(pile.payloads[place], faults.PAYLOAD_CHARS, repr)
+                shown = faults.safe_text(payloads[place], faults.PAYLOAD_CHARS, repr)
                 raise ValidationError(
                     f"combine= made {shown} of messages with the key {key!r:.80}: its key is {now!r:.80}; return a payload "
                     f"with the key of those that were given"
@@ -97,5 +112,7 @@ class CombiningOutbox(KeyedOutbox):
         self.off = False
 
     def _refuse(self, job: str, error: BaseException) -> None:
+        """Note that messages of a job could not be made one; the others of it go as they are."""
         self.off = True
+        self.places.clear()
         self.refused.append(Refusal(job, self.port, error))

@@ -13,6 +13,22 @@ if TYPE_CHECKING:
     from routilux_workers.steps import Message
 
 
+#: Messages of an ending that are got ready together. A job may have a million keys, and a slice time for some thousands.
+PART = 256
+
+
+def parts(host: Host, block: Block) -> Iterator[list[Message]]:
+    """Yield what a control block asks for in parts, those of one cell together: their names tell them apart."""
+    part: list[Message] = []
+    for message in messages(host, block):
+        if len(part) >= PART and message[1] is not part[-1][1]:
+            yield part
+            part = []
+        part.append(message)
+    if part:
+        yield part
+
+
 def messages(host: Host, block: Block) -> Iterator[Message]:
     """Yield what a control block asks for, in order: flush what waits, then finish; or only what is due."""
     stateful, flush, finish = host.wiring.endings[block.port]

@@ -89,11 +89,11 @@ def load(routines: Iterable[StatefulRoutine], state: Iterable[Kept]) -> None:
             found.finished[piece.job] = set(value)
             continue
         key, data, queues, merged, fresh, due = value
-        cell = Cell(key, data, len(found.slots))
+        cell = found.new_cell(key, data)
         cell.number = piece.cell
         if queues:
             cell.queues = [deque(queue) for queue in queues]
-        cell.merged, cell.fresh = merged, set(fresh)
+        cell.merged, cell.fresh = merged, frozenset(fresh)
         cell.due = None if due is None else due - time.time() + found.now()
         found.cells.setdefault(piece.job, {})[key] = cell
         found.next_number = max(found.next_number, piece.cell + 1)

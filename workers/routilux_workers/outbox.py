@@ -61,6 +61,11 @@ class Outbox:
         if hops > pile.hops:
             pile.hops = hops
 
+    def add_all(self, activity: Activity, boxed: list[tuple[Outbox, Any, int]]) -> None:
+        """Take what an activation has sent here, all of it."""
+        for _, payload, hops in boxed:
+            self.add(activity, payload, hops)
+
     def _turn_to(self, job: str) -> None:
         self.job = job
         self.pile = self._pile(job, job, 0)

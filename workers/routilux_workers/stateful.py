@@ -44,18 +44,19 @@ class Cell:
         #: Names it at its home, where cells are kept.
         self.number = 0
         self.data = data
-        #: Waiting messages per logic slot; unused for slots that merge.
+        #: Waiting messages per logic slot, where logic waits for some; unused for slots that merge. A job may have a million
+        #: cells, and an empty queue takes 600 bytes.
         self.queues: list[deque[Any]] = [deque() for _ in range(queues)]
         #: Slot -> merged value.
         self.merged: dict[str, Any] = {}
         #: Merging logic slots with something new since the last activation.
-        self.fresh: set[str] = set()
+        self.fresh: frozenset[str] = frozenset()
         #: When a time-driven policy is due, or None.
         self.due: float | None = None
 
 
 #: What a cell was like: (data, pickled?, queues, merged, fresh, due).
-Before = tuple[Any, bool, list[deque[Any]], dict[str, Any], set[str], "float | None"]
+Before = tuple[Any, bool, list[deque[Any]], dict[str, Any], frozenset[str], "float | None"]
 
 
 class StatefulRoutine:
@@ -76,6 +77,10 @@ class StatefulRoutine:
         self.policy = declared.policy
         self.logic = logic_of(routine)
         self.slots = [name for name, slot in declared.slots.items() if slot.handler is None]
+        #: Whether logic runs for each message as it comes.
+        self.direct = isinstance(self.policy, activation.Immediate) or (
+            isinstance(self.policy, activation.AllReady) and len(self.slots) == 1
+        )
         self.merge = {name: slot.merge for name, slot in declared.slots.items()}
         #: Whether some slot merges.
         self.merges = any(merge is not None for merge in self.merge.values())
@@ -121,10 +126,7 @@ class StatefulRoutine:
         if handler is not None:
             return self._handling(handler, name, merge)
         assert self.logic is not None
-        direct = isinstance(self.policy, activation.Immediate) or (
-            isinstance(self.policy, activation.AllReady) and len(self.slots) == 1
-        )
-        if not direct:
+        if not self.direct:
             return lambda payload: self._arrive(name, payload)
         if len(self.slots) == 1:
             return self._handling(self.logic, name, merge)
@@ -202,7 +204,7 @@ class StatefulRoutine:
             self.waiting += 1
         else:
             merges.add(merge, cell.merged, name, payload)
-            cell.fresh = {*fresh, name}
+            cell.fresh = fresh | {name}
         try:
             arguments = self._take(cell)
         except BaseException:  # the user's policy function: the message is the one that failed
@@ -274,7 +276,7 @@ class StatefulRoutine:
                 arguments.append(cell.queues[place].popleft())
                 self.waiting -= 1
             else:
-                cell.fresh.discard(name)
+                cell.fresh -= {name}
                 arguments.append(cell.merged[name])
         return arguments
 
@@ -289,7 +291,7 @@ class StatefulRoutine:
                 arguments.append(taken)
             else:
                 arguments.append([cell.merged[name]] if name in cell.fresh else [])
-                cell.fresh.discard(name)
+                cell.fresh -= {name}
         return arguments
 
     def _ask(self, cell: Cell, policy: activation.Custom) -> list[Any] | None:
@@ -341,10 +343,15 @@ class StatefulRoutine:
                 self._wake_at(cell.due)
 
     def ending_cells(self) -> Iterator[Cell]:
-        """Yield the job's cells; an unkeyed routine has one even if nothing came."""
+        """Yield the job's cells for which something may be left to do; an unkeyed routine has one even if nothing came."""
         if self.key is None:
             self.cell(None)
-        yield from list(self.cells.get(self._home(), {}).values())
+        cells = self.cells.get(self._home(), {})
+        if self.plan.flushes:
+            yield from list(cells.values())
+        elif self.plan.has_finish:
+            done = self.finished.get(self.activity.job_id, ())
+            yield from [cell for key, cell in cells.items() if key not in done]
 
     def flush(self, cell: Cell) -> None:
         """Run logic once with what waits, as lists."""
@@ -417,12 +424,16 @@ class StatefulRoutine:
             if key is not None:
                 fingerprint(key)  # says which types can be keys
             data = dict(self.initial) if self.plain_initial else copy.deepcopy(self.initial)
-            cell = cells[key] = Cell(key, data, len(self.slots))
+            cell = cells[key] = self.new_cell(key, data)
             cell.number = self.next_number
             self.next_number += 1
             if self.track:
                 self.before.setdefault((home, key), None)
         return cell
+
+    def new_cell(self, key: Any, data: dict[str, Any]) -> Cell:
+        """Return a cell in which nothing waits."""
+        return Cell(key, data, 0 if self.direct else len(self.slots))
 
     def _touch(self, cell: Cell) -> None:
         """Note what the cell was like when the slice began."""
@@ -433,15 +444,18 @@ class StatefulRoutine:
             self.before[place] = self._picture(cell)
 
     def _picture(self, cell: Cell) -> Before:
-        plain = all(type(v) in _PLAIN for v in cell.data.values())
-        if plain:
-            data: Any = dict(cell.data)
+        data: Any = cell.data
+        for value in data.values():
+            if type(value) not in _PLAIN:
+                started = self.now()
+                data = _freeze(cell.data, self.plan.id)
+                self.overhead += self.now() - started
+                break
         else:
-            started = self.now()
-            data = _freeze(cell.data, self.plan.id)
-            self.overhead += self.now() - started
-        queues = [deque(q) for q in cell.queues]
-        return data, not plain, queues, merges.picture(self.merge, cell.merged), set(cell.fresh), cell.due
+            data = data.copy()
+        queues = [deque(q) for q in cell.queues] if cell.queues else []
+        merged = merges.picture(self.merge, cell.merged) if cell.merged else {}
+        return data, type(data) is bytes, queues, merged, cell.fresh, cell.due
 
     def _guard(self, cell: Cell) -> None:
         """Make it possible to take back what follows."""

@@ -36,6 +36,7 @@ class Step:
         "errors",
         "handler",
         "index",
+        "outlet",
         "port",
         "returned",
         "routes",
@@ -55,6 +56,8 @@ class Step:
         self.returned: Callable[[Any], None]
         #: The only receiver of what is returned, if there is just one and it is on this host.
         self.sole: Step | None = None
+        #: The only place that anything the routine emits goes to, if that is one outbox and nobody on this host.
+        self.outlet: Outbox | None = None
         self.stateful: StatefulRoutine | None = None
         #: Whether it serves control blocks, which are no messages.
         self.control = False
@@ -116,6 +119,11 @@ def make_returned(step: Step, routine: Routine, activity: Activity) -> Callable[
     def emit_default(value: Any) -> None:
         local, outboxes = step.routes[default]
         depth = activity.depth
+        if type(value) is GeneratorType and not local and len(outboxes) == 1:
+            (outbox,), box = outboxes, activity.boxed.append
+            for item in value:
+                box((outbox, item, depth))
+            return
         for item in value if type(value) is GeneratorType else (value,):
             for target in local:
                 activity.local.append((target, item, depth))
@@ -129,6 +137,13 @@ def sole_receiver(step: Step, routine: Routine) -> Step | None:
     """Return the only step that receives a routine's returned values, or None."""
     local, outboxes = step.routes.get(default_event(routine) or "", ((), ()))
     return local[0] if len(local) == 1 and not outboxes else None
+
+
+def outlet(step: Step) -> Outbox | None:
+    """Return the only place that anything goes to which a step's routine emits, or None."""
+    local = [receiver for steps, _ in step.routes.values() for receiver in steps]
+    outboxes = {outbox for _, boxes in step.routes.values() for outbox in boxes}
+    return outboxes.pop() if len(outboxes) == 1 and not local else None
 
 
 def emit_returned(activity: Activity, step: Step, routine: Routine, value: Any) -> None:

@@ -74,9 +74,9 @@ class TotalByRemainder(rd.Routine):
 class CombinedTotals(rd.Routine):
     """Sum by remainder of pairs (remainder, number), which are added up on their way."""
 
-    def __init__(self, modulus: int, *, bad: bool = False, tell: bool = False) -> None:
+    def __init__(self, modulus: int, *, bad: bool = False) -> None:
         super().__init__()
-        self.modulus, self.bad, self.tell = modulus, bad, tell
+        self.modulus, self.bad = modulus, bad
 
     def add(self, one: tuple[int, int], other: tuple[int, int]) -> tuple[int, int]:
         if self.bad:
@@ -91,12 +91,9 @@ class CombinedTotals(rd.Routine):
     def logic(self, pair: tuple[int, int]) -> None:
         self.state["remainder"] = pair[0]
         self.state["sum"] += pair[1]
-        if self.tell:
-            self.emit("output", pair)
 
     def finish(self) -> None:
-        if not self.tell:
-            self.emit("output", (self.state["remainder"], self.state["sum"]))
+        self.emit("output", (self.state["remainder"], self.state["sum"]))
 
 
 class CountByKey(rd.Routine):

@@ -179,7 +179,10 @@ def test_messages_are_combined_where_nobody_counts_them() -> None:
             "logic waits for several messages (every",
         ),
         (lambda: changed(Totals(), lambda r: r.set_activation_policy(bool)), "logic waits for several messages ("),
-        (lambda: changed(Counts(""), lambda r: r.add_slot("input", combine=len)), "len(obj, /), cannot take (first, second)"),
+        (
+            lambda: changed(Counts(""), lambda r: r.add_slot("input", combine=len)),
+            "len(obj, /), cannot take (first, second)",
+        ),
         (lambda: changed(Counts(""), lambda r: r.add_slot("input", combine=later)), "is called and not awaited"),
     ],
 )

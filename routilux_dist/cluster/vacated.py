@@ -1,0 +1,53 @@
+"""Processes whose running flow has ended, kept for a while for the next one: to start one takes most of a second."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+#: Seconds for which a process is kept that nobody has a use for.
+IDLE_SECONDS = 60.0
+
+
+class Vacant(NamedTuple):
+    """A process that serves nothing.
+
+    Attributes:
+        actor: Its handle.
+        where: Where it is, if that is known.
+        since: When it was vacated.
+    """
+
+    actor: Any
+    where: Any
+    since: float
+
+
+class Vacated:
+    """The processes that a hub has kept. They ask for nothing special, so that any of them suits any place.
+
+    Args:
+        most: Processes kept at once.
+        end: Ends a process.
+    """
+
+    def __init__(self, most: int, end: Callable[[Any], None]) -> None:
+        self._most, self._end = most, end
+        #: In the order in which they were vacated.
+        self._kept: list[Vacant] = []
+
+    def add(self, actor: Any, where: Any, now: float) -> None:
+        """Keep a process; it is ended if there are enough."""
+        if len(self._kept) >= self._most:
+            self._end(actor)
+        else:
+            self._kept.append(Vacant(actor, where, now))
+
+    def take(self) -> Vacant | None:
+        """Return the process that was vacated last, if there is one."""
+        return self._kept.pop() if self._kept else None
+
+    def sweep(self, now: float) -> None:
+        """End processes that nobody had a use for."""
+        while self._kept and now - self._kept[0].since > IDLE_SECONDS:
+            self._end(self._kept.pop(0).actor)

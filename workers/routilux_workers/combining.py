@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from routilux_dist.errors import ValidationError
+from routilux_dist.flow.routine import MISSING
 from routilux_dist.flow.state import key_of
 from routilux_workers import faults
 from routilux_workers.outbox import KeyedOutbox, Outbox, Pile
@@ -21,6 +22,18 @@ class Refusal(NamedTuple):
     job: str
     port: int
     error: BaseException
+
+
+class Bundle:
+    """Payloads that an activation has emitted, those with equal keys made one."""
+
+    __slots__ = ("by_key", "error", "rest")
+
+    def __init__(self) -> None:
+        self.by_key: dict[Any, Any] = {}
+        #: Payloads without a key, and those that came after an error.
+        self.rest: list[Any] = []
+        self.error: BaseException | None = None
 
 
 def _nobody(payload: Any) -> Any:
@@ -50,6 +63,46 @@ class CombiningOutbox(KeyedOutbox):
         #: Whether the present job has a refusal.
         self.off = False
 
+    def bundled(self, activity: Activity, payloads: Iterable[Any]) -> Iterable[Any]:
+        # An activation may emit a million payloads: there is no need to keep all of them until it ends.
+        return payloads if activity.item is not None else (self._bundle(payloads),)
+
+    def told(self, boxed: Any) -> Iterable[Any]:
+        return (*boxed.by_key.values(), *boxed.rest) if type(boxed) is Bundle else (boxed,)
+
+    def _bundle(self, payloads: Iterable[Any]) -> Bundle:
+        bundle, read, combine = Bundle(), self.read, self.combine
+        by_key, rest = bundle.by_key, bundle.rest
+        of_key = by_key.get
+        for payload in payloads:
+            try:
+                key = read(payload)
+                found = of_key(key, MISSING)
+            except Exception:  # its home tells what is wrong with it
+                rest.append(payload)
+                continue
+            if found is MISSING:
+                by_key[key] = payload
+                continue
+            try:
+                by_key[key] = combine(found, payload)
+            except BaseException as exc:  # user code may raise anything
+                bundle.error = exc
+                rest.append(payload)
+                break
+        rest.extend(payloads)
+        return bundle
+
+    def _add_bundle(self, activity: Activity, bundle: Bundle, hops: int) -> None:
+        error = bundle.error
+        for key, payload in bundle.by_key.items():
+            error = error or self._other_key(key, payload)
+        self.add_all(activity, [(self, payload, hops) for payload in bundle.by_key.values()])
+        if error is not None:
+            self._refuse(activity.job_id, error)
+        for payload in bundle.rest:
+            super().add(activity, payload, hops)
+
     def add(self, activity: Activity, payload: Any, hops: int) -> None:
         self.add_all(activity, [(self, payload, hops)])
 
@@ -60,6 +113,9 @@ class CombiningOutbox(KeyedOutbox):
         if activity.item is not None:
             read = _nobody
         for _, payload, hops in boxed:
+            if type(payload) is Bundle:
+                self._add_bundle(activity, payload, hops)
+                continue
             try:
                 key = read(payload)
                 found = place_of(key)
@@ -96,20 +152,24 @@ class CombiningOutbox(KeyedOutbox):
     def _look_at_keys(self) -> None:
         """See that what was made of messages with a key still has that key: it is on the way to the home of that one."""
         for key, (payloads, place, pile) in self.places.items():
-            try:
-                now = self.read(payloads[place])
-                if now == key:
-                    continue
-                shown = faults.safe_text(payloads[place], faults.PAYLOAD_CHARS, repr)
-                raise ValidationError(
-                    f"combine= made {shown} of messages with the key {key!r:.80}: its key is {now!r:.80}; return a payload "
-                    f"with the key of those that were given"
-                )
-            except BaseException as exc:  # user code may raise anything
-                self._refuse(pile.job, exc)
+            if (error := self._other_key(key, payloads[place])) is not None:
+                self._refuse(pile.job, error)
                 break
         self.places.clear()
         self.off = False
+
+    def _other_key(self, key: Any, payload: Any) -> BaseException | None:
+        try:
+            now = self.read(payload)
+            if now == key:
+                return None
+        except BaseException as exc:  # user code may raise anything
+            return exc
+        shown = faults.safe_text(payload, faults.PAYLOAD_CHARS, repr)
+        return ValidationError(
+            f"combine= made {shown} of messages with the key {key!r:.80}: its key is {now!r:.80}; return a payload with the key "
+            f"of those that were given"
+        )
 
     def _refuse(self, job: str, error: BaseException) -> None:
         """Note that messages of a job could not be made one; the others of it go as they are."""

@@ -39,9 +39,9 @@ def ready(guards: Sequence[Guard], stateful: StatefulRoutine) -> list[Ready]:
 
 def look(stateful: StatefulRoutine, guards: Sequence[Ready]) -> Iterator[Finding]:
     """Look at the cells that a slice touched, and repair what can be repaired."""
-    for job, key in stateful.before:
-        cell = stateful.cells.get(job, {}).get(key)
-        if cell is None:
+    for cell, _ in stateful.before:
+        job, key = cell.home, cell.key
+        if stateful.cells.get(job, {}).get(key) is not cell:
             continue
         where = f"the state of routine {stateful.plan.id!r}" + ("" if key is None else f", key {key!r:.80},")
         for one in guards:

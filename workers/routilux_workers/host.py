@@ -241,9 +241,9 @@ class Host:
                 for job in jobs:
                     self.receipt.stop(job, faults.failure(found.error, job, name, "", self.codec, kind="invalid"))
                 if not found.job:  # it outlives the jobs
-                    for home, key in stateful.before:
-                        if not home:
-                            stateful.put_cell_back(home, key)
+                    for cell, before in stateful.before:
+                        if not cell.home:
+                            stateful.put_cell_back(cell, before)
 
     def _refuse_changes(self, watch: Watch) -> None:
         """End the jobs of a slice that changed what routines may only read; nobody knows which of them did."""

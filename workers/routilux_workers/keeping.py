@@ -33,9 +33,9 @@ def keep(stateful: StatefulRoutine, encode: Encode) -> list[Kept]:
     """
     kept = []
     index = stateful.plan.index
-    for home, key in stateful.before:
-        cell = stateful.cells.get(home, {}).get(key)
-        if cell is not None:
+    for cell, _ in stateful.before:
+        home = cell.home
+        if stateful.cells.get(home, {}).get(cell.key) is cell:
             kept.append(Kept(home, index, cell.number, _encoded(stateful, home, _picture(cell, stateful.now), encode)))
     for job in dict.fromkeys(job for job, _ in stateful.finished_now):
         keys = list(stateful.finished[job])
@@ -89,11 +89,13 @@ def load(routines: Iterable[StatefulRoutine], state: Iterable[Kept]) -> None:
             found.finished[piece.job] = set(value)
             continue
         key, data, queues, merged, fresh, due = value
-        cell = found.new_cell(key, data)
+        cell = found.new_cell(piece.job, key, data)
         cell.number = piece.cell
         if queues:
             cell.queues = [deque(queue) for queue in queues]
-        cell.merged, cell.fresh = merged, frozenset(fresh)
+        if merged:
+            cell.merged = merged
+        cell.fresh = frozenset(fresh)
         cell.due = None if due is None else due - time.time() + found.now()
         found.cells.setdefault(piece.job, {})[key] = cell
         found.next_number = max(found.next_number, piece.cell + 1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from routilux_dist.errors import SerializationError
@@ -60,6 +60,14 @@ class Outbox:
             pile.items.append(activity.mark())
         if hops > pile.hops:
             pile.hops = hops
+
+    def bundled(self, activity: Activity, payloads: Iterable[Any]) -> Iterable[Any]:
+        """Return what waits for the end of the activation in the place of payloads that it emits; `add` knows it."""
+        return payloads
+
+    def told(self, boxed: Any) -> Iterable[Any]:
+        """Return the payloads that one stands for that waits for the end of its activation."""
+        return (boxed,)
 
     def add_all(self, activity: Activity, boxed: list[tuple[Outbox, Any, int]]) -> None:
         """Take what an activation has sent here, all of it."""

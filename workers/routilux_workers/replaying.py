@@ -42,7 +42,7 @@ def activate(host: Host, block: Block, note: JobNote, cells: Sequence[Packed] = 
             step.returned(result)
         emitted: dict[str, list[Any]] = {}
         for outbox, sent, _ in activity.boxed:
-            emitted.setdefault(host.plan.ports[outbox.port].name, []).append(sent)
+            emitted.setdefault(host.plan.ports[outbox.port].name, []).extend(outbox.told(sent))
         return emitted
     finally:
         ACTIVITY.reset(token)

@@ -11,7 +11,7 @@ import copy
 import pickle
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from routilux_dist.errors import StateError, ValidationError
 from routilux_dist.flow import activation, merging
@@ -35,28 +35,51 @@ class Redo(BaseException):
 
 
 class Cell:
-    """State of one job and key."""
+    """State of one job and key. A job may have a million of them, so what is empty is shared."""
 
-    __slots__ = ("data", "due", "fresh", "key", "merged", "number", "queues")
+    __slots__ = ("data", "due", "fresh", "home", "key", "merged", "number", "queues", "touched")
 
-    def __init__(self, key: Any, data: dict[str, Any], queues: int) -> None:
+    def __init__(self, home: str, key: Any, data: dict[str, Any], queues: int = 0, merges: bool = False) -> None:
+        #: Its job, "" for scope "worker".
+        self.home = home
         self.key = key
+        #: The last slice that touched it, by the count of its routine.
+        self.touched = 0
         #: Names it at its home, where cells are kept.
         self.number = 0
         self.data = data
-        #: Waiting messages per logic slot, where logic waits for some; unused for slots that merge. A job may have a million
-        #: cells, and an empty queue takes 600 bytes.
-        self.queues: list[deque[Any]] = [deque() for _ in range(queues)]
-        #: Slot -> merged value.
-        self.merged: dict[str, Any] = {}
+        #: Waiting messages per logic slot, where logic waits for some; unused for slots that merge.
+        self.queues: list[deque[Any]] = [deque() for _ in range(queues)] if queues else _NO_QUEUES
+        #: Slot -> merged value, where some slot merges.
+        self.merged: dict[str, Any] = {} if merges else _NOTHING_MERGED
         #: Merging logic slots with something new since the last activation.
         self.fresh: frozenset[str] = frozenset()
         #: When a time-driven policy is due, or None.
         self.due: float | None = None
 
 
-#: What a cell was like: (data, pickled?, queues, merged, fresh, due).
-Before = tuple[Any, bool, list[deque[Any]], dict[str, Any], frozenset[str], "float | None"]
+#: Never changed.
+_NO_QUEUES: list[deque[Any]] = []
+_NOTHING_MERGED: dict[str, Any] = {}
+
+
+class Picture(NamedTuple):
+    """What a cell was like.
+
+    Attributes:
+        data: Its data, or a pickle of them where they are not plain.
+        queues, merged, fresh, due: As in `Cell`.
+    """
+
+    data: dict[str, Any] | bytes
+    queues: list[deque[Any]]
+    merged: dict[str, Any]
+    fresh: frozenset[str]
+    due: float | None
+
+
+#: What a cell was like: None if it did not exist, its plain data if there was nothing else.
+Before = dict[str, Any] | Picture | None
 
 
 class StatefulRoutine:
@@ -102,8 +125,9 @@ class StatefulRoutine:
         self.track = self.has_state
         #: Take a copy before each activation, whatever it costs.
         self.careful = False
-        #: Cells touched by this slice, as they were before; None for cells that did not exist.
-        self.before: dict[tuple[str, Any], Before | None] = {}
+        #: Cells touched by this slice, as they were before; and which slice it is.
+        self.before: list[tuple[Cell, Before]] = []
+        self.slice = 1
         #: The activation that runs, if it is not simply the message at hand: ("logic", key, arguments).
         self.joined: tuple[Any, ...] | None = None
         #: Seconds that this slice spent on copies of state.
@@ -173,15 +197,17 @@ class StatefulRoutine:
                 pass
             if cell is None:  # out there, so that the lookup does not appear in its errors
                 cell = self.cell(at)
-            if self.track and (home, at) not in self.before:
-                self._touch(cell)
             attributes["state"] = data = cell.data
             for value in data.values():
                 if type(value) not in plain:
+                    self._touch(cell)
                     self.restore = self._thawing(cell) if self.careful else None
                     break
             else:
-                self.saved = cell, data.copy()
+                kept = data.copy()
+                if cell.touched != self.slice:
+                    self._touch(cell, kept)
+                self.saved = cell, kept
                 self.restore = put_back
             self.runs += 1
             return function(payload)
@@ -190,7 +216,7 @@ class StatefulRoutine:
 
     def _put_back(self) -> None:
         cell, data = self.saved
-        cell.data = data
+        cell.data = data.copy()  # it may also be what the slice would start over with
 
     def _arrive(self, name: str, payload: Any) -> None:
         """A message for a slot that waits for others."""
@@ -424,44 +450,45 @@ class StatefulRoutine:
             if key is not None:
                 fingerprint(key)  # says which types can be keys
             data = dict(self.initial) if self.plain_initial else copy.deepcopy(self.initial)
-            cell = cells[key] = self.new_cell(key, data)
+            cell = cells[key] = self.new_cell(home, key, data)
             cell.number = self.next_number
             self.next_number += 1
             if self.track:
-                self.before.setdefault((home, key), None)
+                cell.touched = self.slice
+                self.before.append((cell, None))
         return cell
 
-    def new_cell(self, key: Any, data: dict[str, Any]) -> Cell:
+    def new_cell(self, home: str, key: Any, data: dict[str, Any]) -> Cell:
         """Return a cell in which nothing waits."""
-        return Cell(key, data, 0 if self.direct else len(self.slots))
+        return Cell(home, key, data, 0 if self.direct else len(self.slots), self.merges)
 
-    def _touch(self, cell: Cell) -> None:
-        """Note what the cell was like when the slice began."""
-        if not self.track:
-            return
-        place = (self._home(), cell.key)
-        if place not in self.before:
-            self.before[place] = self._picture(cell)
+    def _touch(self, cell: Cell, plain: dict[str, Any] | None = None) -> None:
+        """Note what the cell was like when the slice began; `plain` is a copy of its data, if they are plain."""
+        if self.track and cell.touched != self.slice:
+            cell.touched = self.slice
+            bare = plain is not None and not cell.queues and not cell.merged and cell.due is None
+            self.before.append((cell, plain if bare else self._picture(cell, plain)))
 
-    def _picture(self, cell: Cell) -> Before:
-        data: Any = cell.data
-        for value in data.values():
-            if type(value) not in _PLAIN:
-                started = self.now()
-                data = _freeze(cell.data, self.plan.id)
-                self.overhead += self.now() - started
-                break
+    def _picture(self, cell: Cell, plain: dict[str, Any] | None) -> Picture:
+        if plain is not None or _is_plain(cell.data):
+            data: Any = cell.data.copy()
         else:
-            data = data.copy()
-        queues = [deque(q) for q in cell.queues] if cell.queues else []
-        merged = merges.picture(self.merge, cell.merged) if cell.merged else {}
-        return data, type(data) is bytes, queues, merged, cell.fresh, cell.due
+            started = self.now()
+            data = _freeze(cell.data, self.plan.id)
+            self.overhead += self.now() - started
+        queues = [deque(q) for q in cell.queues]
+        return Picture(data, queues, merges.picture(self.merge, cell.merged), cell.fresh, cell.due)
 
     def _guard(self, cell: Cell) -> None:
         """Make it possible to take back what follows."""
         self.joined = None
-        self._touch(cell)
-        merged = merges.picture(self.merge, cell.merged) if cell.merged else {}
+        data = cell.data
+        kept = data.copy() if _is_plain(data) else None
+        self._touch(cell, kept)
+        if self.has_state and kept is not None and not cell.merged:
+            self.saved, self.restore = (cell, kept), self._put_back
+            return
+        merged = merges.picture(self.merge, cell.merged)
         if not self.has_state:
 
             def back() -> None:
@@ -469,15 +496,12 @@ class StatefulRoutine:
 
             self.restore = back if self.merges else _nothing
             return
-        data = cell.data
-        for value in data.values():
-            if type(value) not in _PLAIN:
-                self.restore = self._thawing(cell) if self.careful else None
-                return
-        shallow = dict(data)
+        if kept is None:
+            self.restore = self._thawing(cell) if self.careful else None
+            return
 
         def put_back() -> None:
-            cell.data, cell.merged = shallow, merges.put_back(cell.merged, merged)
+            cell.data, cell.merged = kept.copy(), merges.put_back(cell.merged, merged)
 
         self.restore = put_back
 
@@ -503,14 +527,15 @@ class StatefulRoutine:
 
     def begin(self) -> None:
         """A slice begins."""
-        self.before.clear()
+        self.before = []
+        self.slice += 1
         self.finished_now.clear()
         self.restore = _nothing
 
     def rewind(self) -> None:
         """Put every cell back to where it was when the slice began."""
-        for home, key in self.before:
-            self.put_cell_back(home, key)
+        for cell, before in self.before:
+            self.put_cell_back(cell, before)
         for job, key in self.finished_now:
             self.finished[job].discard(key)
         self.armed.clear()  # at worst the coordinator rings twice
@@ -518,17 +543,24 @@ class StatefulRoutine:
         self.runs = self.waiting = 0
         self.careful = True
 
-    def put_cell_back(self, home: str, key: Any) -> None:
+    def put_cell_back(self, cell: Cell, before: Before) -> None:
         """Put a cell that the slice touched back to where it was when the slice began."""
-        before = self.before[home, key]
         if before is None:
-            self.cells.get(home, {}).pop(key, None)
-            return
-        cell = self.cells[home][key]
-        data, pickled, queues, merged, fresh, due = before
-        cell.data = pickle.loads(data) if pickled else data  # noqa: S301 - pickled by this process
-        cell.queues, cell.fresh, cell.due = queues, fresh, due
-        cell.merged = merges.put_back(cell.merged, merged)
+            self.cells.get(cell.home, {}).pop(cell.key, None)
+        elif isinstance(before, Picture):
+            data = before.data
+            cell.data = pickle.loads(data) if isinstance(data, bytes) else data  # noqa: S301 - pickled by this process
+            cell.queues, cell.fresh, cell.due = before.queues, before.fresh, before.due
+            cell.merged = merges.put_back(cell.merged, before.merged)
+        else:
+            cell.data = before
+            if cell.queues or cell.merged or cell.due is not None:  # a plain one has none of it
+                cell.queues, cell.fresh, cell.due = [deque() for _ in cell.queues], frozenset(), None
+                cell.merged = {}
+
+
+def _is_plain(data: dict[str, Any]) -> bool:
+    return _PLAIN.issuperset(map(type, data.values()))
 
 
 def _nothing() -> None:

@@ -121,7 +121,7 @@ def make_returned(step: Step, routine: Routine, activity: Activity) -> Callable[
         depth = activity.depth
         if type(value) is GeneratorType and not local and len(outboxes) == 1:
             (outbox,), box = outboxes, activity.boxed.append
-            for item in value:
+            for item in outbox.bundled(activity, value):
                 box((outbox, item, depth))
             return
         for item in value if type(value) is GeneratorType else (value,):

@@ -14,7 +14,7 @@ from tests.meta.repo import ROOT
 from tests.simulation.scenarios import everything
 
 #: Fixed seeds from 0 on, in parts that the processes of a test run share.
-SCHEDULES, PARTS = 100_000, 20
+SCHEDULES, PARTS = 200_000, 40
 
 
 @pytest.mark.timeout(600)

@@ -142,8 +142,11 @@ def write(options: argparse.Namespace, results: dict[str, Any]) -> None:
 
     if options.renew:
         fresh = {name: case for name, case in results["cases"].items() if not case.get("failed")}
-        cases = json.loads(LATEST.read_text(encoding="utf-8"))["cases"] | fresh
-        results = results | {"cases": {name: cases[name] for name in CASES if name in cases}}
+        stored = json.loads(LATEST.read_text(encoding="utf-8"))
+        cases = stored["cases"] | fresh
+        notes = (stored["note"], f"Later than the others: {', '.join(fresh)}.", options.note)
+        ordered = {name: cases[name] for name in CASES if name in cases}
+        results = results | {"note": " ".join(filter(None, notes)), "cases": ordered}
     whole = not options.quick and (options.renew or set(options.only) == set(CASES))
     for path, text in (
         (options.json or (LATEST if whole else None), json.dumps(results, indent=1, ensure_ascii=False) + "\n"),

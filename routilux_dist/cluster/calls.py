@@ -23,6 +23,7 @@ from routilux_dist.wire.slices import Receipt, Slice
 from routilux_workers import entry, speech
 from routilux_workers.entry import Shipment
 from routilux_workers.host import Host
+from routilux_workers.surroundings import Surroundings
 
 T = TypeVar("T")
 
@@ -111,7 +112,8 @@ def run_slice(
 
 #: Containers that a process makes before young ones are looked through for cycles, and looks that pass before older ones
 #: are, too. State of a hundred thousand keys, looked through as often as Python would by itself, took as long as all the rest.
-GC_THRESHOLDS = (20_000, 20, 50)
+#: Young ones still are looked at often: they may hold large things.
+GC_THRESHOLDS = (1_000, 20, 50)
 
 
 def _settle_in() -> None:
@@ -216,6 +218,8 @@ class HostActor:
         self._turns: Turns | None = None
         self._turn = 0
         _settle_in()
+        #: What the process was like before any routine came here.
+        self._surroundings = Surroundings()
         self._settle(shipment, group, partition, label)
 
     def _settle(self, shipment: Shipment, group: int, partition: int, label: str) -> None:
@@ -284,13 +288,21 @@ class HostActor:
     def vacate(self) -> bool:
         """Run `close()` of the routines; return whether the process may serve another flow.
 
-        Not if routines had an `open()`: what that set in its process (environment, working directory, libraries) stays.
+        Not if routines had an `open()`: what that set up (libraries, connections, threads) may still be there. Nor if the
+        environment, the working directory or the like is not what it was when the process began.
         """
+        fit = self._leave()
+        gc.collect()  # hosts are full of cycles, and hold the state of their flow
+        return fit and Surroundings() == self._surroundings
+
+    def _leave(self) -> bool:
         host, self._host, self._place, self._broken = self._host, None, None, None
         if host is None:  # they could not be built: nobody knows how far that came
             return False
         self._do(host.close)
-        return all(type(routine).open is Routine.open for routine in host.routines.values())
+        return all(
+            type(routine).open is Routine.open and "open" not in vars(routine) for routine in host.routines.values()
+        )
 
     def __repr__(self) -> str:
         return f"Host({self._label})"

@@ -20,6 +20,8 @@ from routilux_workers.entry import Shipment
 #: Seconds before Ray is asked to cancel a call: one that is cancelled while it is being sent may never arrive, and an actor then
 #: waits half a minute for it and refuses those that came after it.
 SENDING_SECONDS = 0.2
+#: Seconds to wait for news of whether a process has taken up a flow.
+MOVING_SECONDS = 10.0
 
 
 class _Sent(NamedTuple):
@@ -99,7 +101,8 @@ class Workplaces:
             if vacant is not None:
                 actor = vacant.actor
                 self._moving_in[actor] = actor.serve.remote(*home)
-                self._wheres[actor] = vacant.where
+                if vacant.where is not None:  # else it is asked once it has run something
+                    self._wheres[actor] = vacant.where
             else:
                 options = resources.call_options(group, self._workers, self._cpus)
                 actor = remotes.HostActor.options(**options).remote(*home)
@@ -112,8 +115,8 @@ class Workplaces:
         if at is None or at.moving_in is None:
             return True
         try:
-            await at.moving_in
-        except ray.exceptions.ActorUnavailableError:
+            await asyncio.wait_for(_answer(at.moving_in), MOVING_SECONDS)
+        except (ray.exceptions.ActorUnavailableError, asyncio.TimeoutError):
             return True  # nobody knows
         except Exception:
             return False
@@ -237,6 +240,10 @@ class Workplaces:
         self._actors.clear()
         self._moving_in.clear()
         self._wheres.clear()
+
+
+async def _answer(ref: Any) -> Any:
+    return await ref
 
 
 async def _quietly(ref: Any) -> Any:

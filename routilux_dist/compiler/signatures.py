@@ -9,7 +9,7 @@ from typing import Any
 
 from routilux_dist.compiler.facts import Facts
 from routilux_dist.flow import activation
-from routilux_dist.flow.calls import handler_of, logic_of
+from routilux_dist.flow.calls import handler_of, is_async, logic_of
 from routilux_dist.flow.functions import FunctionRoutine
 from routilux_dist.flow.routine import Routine
 
@@ -33,7 +33,7 @@ def misfits(facts: Facts, answers: Answers) -> Iterator[str]:
         if slot.combine is not None:
             if why := misfit(slot.combine, 2, answers):
                 yield f"combine= of slot {slot.name!r}, {_shown(slot.combine)}, cannot take (first, second): {why}"
-            if inspect.iscoroutinefunction(slot.combine) or inspect.isgeneratorfunction(slot.combine):
+            if is_async(slot.combine) or inspect.isgeneratorfunction(slot.combine):
                 yield (
                     f"combine= of slot {slot.name!r}, {_shown(slot.combine)}, is called and not awaited: write a function "
                     f"without async and yield"

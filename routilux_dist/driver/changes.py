@@ -349,7 +349,7 @@ class _Translation:
         if heir != name:
             self._fault(f"the state of {heir!r} and of {name!r} would both become that of {way.name!r}")
         lane = self._lane(made, self._plan.routines[way.name].group, partition)
-        if not self._faults and cell != FINISHED:
+        if not self._faults and cell > FINISHED:
             body = self._changed(name, way, body)
         lane["kept"].setdefault(job, []).append([self._routines[routine], cell, body])
 

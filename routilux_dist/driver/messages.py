@@ -268,7 +268,7 @@ def _cells(machine: Machine, lane: Lane, block: Block) -> tuple[Packed, ...]:
     """Return the state of a block's routine as its home has it."""
     routine = machine.plan.routines[machine.plan.ports[block.port].routine]
     pieces = lane.kept.get(block.job if routine.scope == "job" else "", {})
-    return tuple(body for (index, cell), body in pieces.items() if index == routine.index and cell != FINISHED)
+    return tuple(body for (index, cell), body in pieces.items() if index == routine.index and cell > FINISHED)
 
 
 def _dead(machine: Machine, job: Job, place: int, letter: Letter) -> Message:

@@ -29,7 +29,8 @@ class Kept(NamedTuple):
     Attributes:
         job: The job, "" for state that belongs to the running flow.
         routine: Index of the routine.
-        cell: Number of the cell at its home; `FINISHED` for the keys whose `finish` has run.
+        cell: Number of the cell at its home; from `FINISHED` downwards for keys whose `finish` has run: a piece for what one
+            slice adds, because all of them with each slice would be a million keys times a hundred slices.
         body: The encoded piece.
     """
 

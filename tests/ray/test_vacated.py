@@ -91,3 +91,18 @@ def test_what_kills_it_then_is_blamed(ray_cluster: str) -> None:
         told(runtime, Home)
         with pytest.raises(rd.JobFailedError, match="the worker that held its state died"):
             run(runtime, build({"one": Home()}), "die")
+
+
+class Leaves(Home):
+    """Leaves something behind when it is closed."""
+
+    def close(self) -> None:
+        os.environ["LEFT_BEHIND"] = "something"
+
+
+def test_what_a_routine_leaves_behind_is_not_for_others(ray_cluster: str) -> None:
+    with rd.Runtime(max_workers=2) as runtime:
+        first, *_ = told(runtime, Leaves)
+        second, _, left = told(runtime, Home)
+        assert second != first
+        assert left == ""

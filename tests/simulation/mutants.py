@@ -19,15 +19,16 @@ from routilux_dist.coordinator import commit, control, dispatch, ending, lanes, 
 from routilux_dist.driver import durable
 from routilux_dist.testing.faults import Faults
 from routilux_dist.testing.search import Scenario
-from routilux_workers import activity, blame, errands, host, keeping, outbox, stateful, trees
-from tests.simulation.further import Async, Paced, Together
+from routilux_workers import activity, blame, combining, errands, host, keeping, outbox, stateful, trees
+from tests.simulation.further import Async, Combined, Paced, Together
 from tests.simulation.journaled import Saved
 from tests.simulation.scenarios import Books, Crowd, Names, everything
 
 MODULES: dict[str, Any] = {
     module.__name__.rpartition(".")[2]: module
     for module in (
-        commit, control, dispatch, ending, lanes, losses, machine, posting, rates, activity, blame, host, outbox, stateful, trees,
+        commit, control, dispatch, ending, lanes, losses, machine, posting, rates, activity, blame, combining, host, outbox,
+        stateful, trees,
         journal, recovery, durable, keeping, errands,
     )
 }  # fmt: skip
@@ -229,17 +230,40 @@ MUTANTS = (
     Mutant(
         "a slice that starts over keeps its state",
         "stateful.StatefulRoutine.put_cell_back",
-        "cell.data = pickle.loads(data) if pickled else data",
+        "cell.data = pickle.loads(data) if isinstance(data, bytes) else data",
         "pass",
         seed=309,
     ),
     Mutant(
         "a slice that starts over keeps what waited",
         "stateful.StatefulRoutine.put_cell_back",
-        "cell.queues, cell.fresh, cell.due = queues, fresh, due",
+        "cell.queues, cell.fresh, cell.due = before.queues, before.fresh, before.due",
         "pass",
         scenario=lambda: Books("distributed", 0, ("chain", "book", "every")),
         seed=49,
+    ),
+    Mutant(
+        "a slice that starts over keeps its plain state",
+        "stateful.StatefulRoutine.put_cell_back",
+        "cell.data = before\n",
+        "pass\n",
+        scenario=lambda: Books("distributed", 2, ("chain", "book")),
+        seed=49,
+    ),
+    Mutant(
+        "a slice that starts over keeps new cells",
+        "stateful.StatefulRoutine.put_cell_back",
+        "self.cells.get(cell.home, {}).pop(cell.key, None)",
+        "pass",
+        scenario=lambda: Books("distributed", 2, ("chain", "book")),
+        seed=7,
+    ),
+    Mutant(
+        "messages made one are the last of them",
+        "combining.CombiningOutbox._bundle",
+        "combine(found, payload)",
+        "payload",
+        scenario=Combined,
     ),
     Mutant(
         "a slice that starts over is careless again",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import contextvars
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -27,18 +28,15 @@ class Refusal(NamedTuple):
 class Bundle:
     """Payloads that an activation has emitted, those with equal keys made one."""
 
-    __slots__ = ("by_key", "error", "rest")
+    __slots__ = ("by_key", "error", "made", "rest")
 
     def __init__(self) -> None:
         self.by_key: dict[Any, Any] = {}
+        #: Keys whose payload was made of several.
+        self.made: set[Any] = set()
         #: Payloads without a key, and those that came after an error.
         self.rest: list[Any] = []
         self.error: BaseException | None = None
-
-
-def _nobody(payload: Any) -> Any:
-    """Stands for a key where nothing is to be combined."""
-    raise LookupError
 
 
 class CombiningOutbox(KeyedOutbox):
@@ -46,9 +44,12 @@ class CombiningOutbox(KeyedOutbox):
 
     Whatever cannot be combined goes as it is: messages without a key, those of a stream, which is told what became of each, and
     those that stay in this process.
+
+    What several activations sent is combined on behalf of none of them, so `current_job()` is not there for the user's function
+    then. What one activation yields is combined while it runs, so that a million payloads need not be kept until it ends.
     """
 
-    __slots__ = ("combine", "off", "places", "read", "refused")
+    __slots__ = ("apart", "combine", "made", "off", "places", "read", "refused")
 
     def __init__(
         self, *arguments: Any, combine: Callable[[Any, Any], Any], refused: list[Refusal], **named: Any
@@ -60,11 +61,16 @@ class CombiningOutbox(KeyedOutbox):
         self.refused = refused
         #: Key -> where its message of the present job waits: (payloads of its pile, place there, pile).
         self.places: dict[Any, tuple[list[Any], int, Pile]] = {}
+        #: Keys whose message was made of several.
+        self.made: set[Any] = set()
         #: Whether the present job has a refusal.
         self.off = False
+        #: Where no activation runs.
+        self.apart = contextvars.Context()
+
+    # ---- while an activation runs --------------------------------------------------------------------------------
 
     def bundled(self, activity: Activity, payloads: Iterable[Any]) -> Iterable[Any]:
-        # An activation may emit a million payloads: there is no need to keep all of them until it ends.
         return payloads if activity.item is not None else (self._bundle(payloads),)
 
     def told(self, boxed: Any) -> Iterable[Any]:
@@ -72,7 +78,7 @@ class CombiningOutbox(KeyedOutbox):
 
     def _bundle(self, payloads: Iterable[Any]) -> Bundle:
         bundle, read, combine = Bundle(), self.read, self.combine
-        by_key, rest = bundle.by_key, bundle.rest
+        by_key, rest, note = bundle.by_key, bundle.rest, bundle.made.add
         of_key = by_key.get
         for payload in payloads:
             try:
@@ -86,33 +92,34 @@ class CombiningOutbox(KeyedOutbox):
                 continue
             try:
                 by_key[key] = combine(found, payload)
-            except BaseException as exc:  # user code may raise anything
+                note(key)
+            except (Exception, SystemExit) as exc:  # but not what ends the activation, such as its time-out
                 bundle.error = exc
                 rest.append(payload)
                 break
         rest.extend(payloads)
         return bundle
 
-    def _add_bundle(self, activity: Activity, bundle: Bundle, hops: int) -> None:
-        error = bundle.error
-        for key, payload in bundle.by_key.items():
-            error = error or self._other_key(key, payload)
-        self.add_all(activity, [(self, payload, hops) for payload in bundle.by_key.values()])
-        if error is not None:
-            self._refuse(activity.job_id, error)
-        for payload in bundle.rest:
-            super().add(activity, payload, hops)
+    # ---- when it has ended ---------------------------------------------------------------------------------------
 
     def add(self, activity: Activity, payload: Any, hops: int) -> None:
         self.add_all(activity, [(self, payload, hops)])
 
-    def add_all(self, activity: Activity, boxed: list[tuple[Outbox, Any, int]]) -> None:
+    def add_all(self, activity: Activity, boxed: Sequence[tuple[Outbox, Any, int]]) -> None:
         if activity.job_id is not self.job:
             self._turn_to(activity.job_id)
-        read, place_of, combine = self.read, self.places.get, self.combine
-        if activity.item is not None:
-            read = _nobody
-        for _, payload, hops in boxed:
+        self.apart.run(self._add_all, activity, boxed)
+
+    def _add_all(self, activity: Activity, boxed: Sequence[tuple[Outbox, Any, int]]) -> None:
+        read, place_of, combine, note = self.read, self.places.get, self.combine, self.made.add
+        alone = activity.item is not None
+        for outbox, payload, hops in boxed:
+            if outbox is not self:
+                outbox.add(activity, payload, hops)
+                continue
+            if alone:
+                super().add(activity, payload, hops)
+                continue
             if type(payload) is Bundle:
                 self._add_bundle(activity, payload, hops)
                 continue
@@ -128,11 +135,22 @@ class CombiningOutbox(KeyedOutbox):
             payloads, place, pile = found
             try:
                 payloads[place] = combine(payloads[place], payload)
+                note(key)
             except BaseException as exc:  # user code may raise anything
                 self._refuse(activity.job_id, exc)
                 super().add(activity, payload, hops)
             if hops > pile.hops:
                 pile.hops = hops
+
+    def _add_bundle(self, activity: Activity, bundle: Bundle, hops: int) -> None:
+        error = bundle.error
+        for key in bundle.made:
+            error = error or self._other_key(key, bundle.by_key[key])
+        self._add_all(activity, [(self, payload, hops) for payload in bundle.by_key.values()])
+        if error is not None:
+            self._refuse(activity.job_id, error)
+        for payload in bundle.rest:
+            super().add(activity, payload, hops)
 
     def _add_first(self, activity: Activity, key: Any, payload: Any, hops: int) -> None:
         """Take the first message with a key."""
@@ -142,20 +160,25 @@ class CombiningOutbox(KeyedOutbox):
             self.places[key] = pile.payloads, len(pile.payloads) - 1, pile
 
     def _turn_to(self, job: str) -> None:
-        self._look_at_keys()
+        if job == self.job:  # the same name in another object, from another block
+            self.job = job
+            return
+        self.apart.run(self._look_at_keys)
         super()._turn_to(job)
 
     def empty(self) -> Iterator[Pile]:
-        self._look_at_keys()
+        self.apart.run(self._look_at_keys)
         return super().empty()
 
     def _look_at_keys(self) -> None:
         """See that what was made of messages with a key still has that key: it is on the way to the home of that one."""
-        for key, (payloads, place, pile) in self.places.items():
+        for key in self.made:
+            payloads, place, pile = self.places[key]
             if (error := self._other_key(key, payloads[place])) is not None:
                 self._refuse(pile.job, error)
                 break
         self.places.clear()
+        self.made.clear()
         self.off = False
 
     def _other_key(self, key: Any, payload: Any) -> BaseException | None:
@@ -165,14 +188,15 @@ class CombiningOutbox(KeyedOutbox):
                 return None
         except BaseException as exc:  # user code may raise anything
             return exc
-        shown = faults.safe_text(payload, faults.PAYLOAD_CHARS, repr)
+        shown, one, other = (faults.safe_text(value, faults.PAYLOAD_CHARS, repr) for value in (payload, key, now))
         return ValidationError(
-            f"combine= made {shown} of messages with the key {key!r:.80}: its key is {now!r:.80}; return a payload with the key "
-            f"of those that were given"
+            f"combine= made {shown} of messages with the key {one}: its key is {other}; return a payload with the key of those "
+            f"that were given"
         )
 
     def _refuse(self, job: str, error: BaseException) -> None:
         """Note that messages of a job could not be made one; the others of it go as they are."""
         self.off = True
         self.places.clear()
+        self.made = set()
         self.refused.append(Refusal(job, self.port, error))

@@ -18,10 +18,14 @@ PART = 256
 
 
 def parts(host: Host, block: Block) -> Iterator[list[Message]]:
-    """Yield what a control block asks for in parts, those of one cell together: their names tell them apart."""
+    """Yield what a control block asks for in parts, those of one cell together: their names tell them apart.
+
+    What a wake asks for is one part: all cells have to be looked at, so that those whose time has not come are armed again.
+    """
+    wakes = block.port == host.wiring.endings[block.port][0].plan.wake_port
     part: list[Message] = []
     for message in messages(host, block):
-        if len(part) >= PART and message[1] is not part[-1][1]:
+        if not wakes and len(part) >= PART and message[1] is not part[-1][1]:
             yield part
             part = []
         part.append(message)

@@ -241,7 +241,7 @@ class Host:
                 for job in jobs:
                     self.receipt.stop(job, faults.failure(found.error, job, name, "", self.codec, kind="invalid"))
                 if not found.job:  # it outlives the jobs
-                    for cell, before in stateful.before:
+                    for cell, before in reversed(stateful.before):
                         if not cell.home:
                             stateful.put_cell_back(cell, before)
 

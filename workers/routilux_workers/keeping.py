@@ -37,9 +37,13 @@ def keep(stateful: StatefulRoutine, encode: Encode) -> list[Kept]:
         home = cell.home
         if stateful.cells.get(home, {}).get(cell.key) is cell:
             kept.append(Kept(home, index, cell.number, _encoded(stateful, home, _picture(cell, stateful.now), encode)))
-    for job in dict.fromkeys(job for job, _ in stateful.finished_now):
-        keys = list(stateful.finished[job])
-        kept.append(Kept(job, index, FINISHED, _encoded(stateful, job, keys, encode)))
+    finished: dict[str, list[Any]] = {}
+    for job, key in stateful.finished_now:
+        finished.setdefault(job, []).append(key)
+    for job, keys in finished.items():
+        number = stateful.finished_pieces.get(job, 0)
+        kept.append(Kept(job, index, FINISHED - number, _encoded(stateful, job, keys, encode)))
+        stateful.finished_pieces[job] = number + 1
     return kept
 
 
@@ -85,8 +89,10 @@ def load(routines: Iterable[StatefulRoutine], state: Iterable[Kept]) -> None:
         if found is None:
             continue  # of a routine that has moved or gone; whoever recovers has checked that nothing is lost by it
         value = codec.decode(piece.body)
-        if piece.cell == FINISHED:
-            found.finished[piece.job] = set(value)
+        if piece.cell <= FINISHED:
+            found.finished.setdefault(piece.job, set()).update(value)
+            pieces = found.finished_pieces
+            pieces[piece.job] = max(pieces.get(piece.job, 0), FINISHED - piece.cell + 1)
             continue
         key, data, queues, merged, fresh, due = value
         cell = found.new_cell(piece.job, key, data)

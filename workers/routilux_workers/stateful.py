@@ -118,6 +118,8 @@ class StatefulRoutine:
         #: Job -> keys whose `finish` has run, and those of them that ran in this slice.
         self.finished: dict[str, set[Any]] = {}
         self.finished_now: list[tuple[str, Any]] = []
+        #: Job -> pieces in which its finished keys were kept, where state is kept.
+        self.finished_pieces: dict[str, int] = {}
         #: Job ("" for scope "worker") -> when the coordinator will wake this routine for it.
         self.armed: dict[str, float] = {}
         self.attributes = routine.__dict__
@@ -420,6 +422,7 @@ class StatefulRoutine:
     def forget(self, job: str) -> None:
         """Drop the state of a job that has ended."""
         self.finished.pop(job, None)
+        self.finished_pieces.pop(job, None)
         if self.per_job:
             self.cells.pop(job, None)
             self.armed.pop(job, None)
@@ -428,6 +431,7 @@ class StatefulRoutine:
         """Forget all state."""
         self.cells.clear()
         self.finished.clear()
+        self.finished_pieces.clear()
         self.armed.clear()  # at worst the coordinator rings twice
         self.begin()
 
@@ -450,12 +454,13 @@ class StatefulRoutine:
             if key is not None:
                 fingerprint(key)  # says which types can be keys
             data = dict(self.initial) if self.plain_initial else copy.deepcopy(self.initial)
-            cell = cells[key] = self.new_cell(home, key, data)
+            cell = self.new_cell(home, key, data)
             cell.number = self.next_number
             self.next_number += 1
             if self.track:
                 cell.touched = self.slice
                 self.before.append((cell, None))
+            cells[key] = cell
         return cell
 
     def new_cell(self, home: str, key: Any, data: dict[str, Any]) -> Cell:
@@ -465,9 +470,9 @@ class StatefulRoutine:
     def _touch(self, cell: Cell, plain: dict[str, Any] | None = None) -> None:
         """Note what the cell was like when the slice began; `plain` is a copy of its data, if they are plain."""
         if self.track and cell.touched != self.slice:
-            cell.touched = self.slice
             bare = plain is not None and not cell.queues and not cell.merged and cell.due is None
             self.before.append((cell, plain if bare else self._picture(cell, plain)))
+            cell.touched = self.slice  # last: to take the picture may fail, or be interrupted by a time-out
 
     def _picture(self, cell: Cell, plain: dict[str, Any] | None) -> Picture:
         if plain is not None or _is_plain(cell.data):
@@ -485,7 +490,7 @@ class StatefulRoutine:
         data = cell.data
         kept = data.copy() if _is_plain(data) else None
         self._touch(cell, kept)
-        if self.has_state and kept is not None and not cell.merged:
+        if self.has_state and kept is not None and not self.merges:
             self.saved, self.restore = (cell, kept), self._put_back
             return
         merged = merges.picture(self.merge, cell.merged)
@@ -534,7 +539,9 @@ class StatefulRoutine:
 
     def rewind(self) -> None:
         """Put every cell back to where it was when the slice began."""
-        for cell, before in self.before:
+        for cell, before in reversed(
+            self.before
+        ):  # a time-out may have come before one was marked: then it is there twice
             self.put_cell_back(cell, before)
         for job, key in self.finished_now:
             self.finished[job].discard(key)

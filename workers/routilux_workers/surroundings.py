@@ -29,6 +29,11 @@ class Surroundings:
         self._recursion = sys.getrecursionlimit()
         self._handlers = [signal.getsignal(number) for number in _SIGNALS]
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Surroundings) and vars(self) == vars(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
     def put_back(self) -> None:
         """Put back what has changed since."""
         if self._folder is not None and _folder() != self._folder:

@@ -162,6 +162,7 @@ def _end(host: Host, block: Block) -> None:
         if begun and host.clock() >= host.deadline:
             host.repeat_ending(activity.job_id)
             return
+        activity.fork = None
         activity.fork, activity.nth = forks.asked(activity, block, local), -1
         queue: deque[Any] = deque(reversed(local))
         _drain(host, queue, Rows([]), block)

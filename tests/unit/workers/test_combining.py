@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -135,6 +136,88 @@ def test_a_function_that_raises_ends_the_job_in_words(workbench: Build) -> None:
     assert "broken" in stopped(receipt).traceback
     assert conserves(one, receipt, block)
     assert one.run(one.block("spread.input", [[("a", 1)]], "other")).stopped == {}
+
+
+def test_a_time_out_is_that_of_the_routine_that_sends(workbench: Build) -> None:
+    def slow(one: Pair, other: Pair) -> Pair:
+        while True:
+            time.sleep(0.01)
+
+    flow = of(
+        ("spread", rd.routine(timeout=0.2)(spread)),
+        ("sums", Sums(slow)),
+        links=("spread.output sums.input",),
+        error_handler=rd.ErrorHandler(rd.ErrorStrategy.CONTINUE),
+    )
+    one = workbench(flow, "spread")
+    receipt = one.send("spread.input", [("a", 1), ("a", 2)])
+    assert receipt.stopped == {}
+    (letter,) = receipt.letters
+    assert (letter.failure.routine, letter.failure.error_type) == ("spread", "TimeoutError")
+
+
+class Emits(rd.Routine):
+    def setup(self) -> None:
+        self.add_slot("input")
+        self.add_event("output")
+
+    def logic(self, pair: Pair) -> None:
+        self.emit("output", pair)
+
+
+def test_it_works_for_no_job(workbench: Build) -> None:
+    """What it did would be another activation's doing."""
+
+    def telling(one: Pair, other: Pair) -> Pair:
+        rd.current_job().trace("combined")
+        return add(one, other)
+
+    flow = of(("emits", Emits()), ("sums", Sums(telling)), links=("emits.output sums.input",))
+    one = workbench(flow, "emits")
+    receipt = one.run(
+        one.block("emits.input", [("a", 1), ("a", 2)], "x"), one.block("emits.input", [("b", 1), ("c", 2)], "y")
+    )
+    assert list(receipt.stopped) == ["x"]
+    assert "works inside a running routine only" in receipt.stopped["x"].message
+    assert receipt.traces == []
+
+
+def test_what_was_not_combined_may_have_any_key(workbench: Build) -> None:
+    nan = float("nan")
+    one = workbench(sums(), "spread")
+    receipt = one.send("spread.input", [(nan, 1), ("a", 2)])
+    assert receipt.stopped == {}
+    assert [number for _, number in one.sent(receipt, "sums.input")] == [1, 2]
+
+
+class Hostile:
+    def __repr__(self) -> str:
+        raise RuntimeError("no text")
+
+
+def test_a_key_without_a_text_is_told(workbench: Build) -> None:
+    one = workbench(sums(lambda one, other: (Hostile(), 3)), "spread")
+    assert "whose text cannot be made" in stopped(one.send("spread.input", [("a", 1), ("a", 2)])).message
+
+
+def test_blocks_of_one_job_meet(workbench: Build) -> None:
+    one = workbench(sums(), "spread")
+    names = ["".join(["jo", "b"]) for _ in range(3)]
+    assert names[0] is not names[1]
+    receipt = one.run(*(one.block("spread.input", [PAIRS], name) for name in names))
+    assert sorted(one.sent(receipt, "sums.input")) == [("a", 30), ("b", 30), ("c", 30)]
+
+
+@pytest.mark.parametrize("routine", [Emits, lambda: rd.routine(lambda pair: iter_one(pair))])
+def test_messages_of_several_activations_meet(workbench: Build, routine: Any) -> None:
+    flow = of(("emits", routine()), ("sums", Sums()), links=("emits.output sums.input",))
+    one = workbench(flow, "emits")
+    receipt = one.send("emits.input", *PAIRS)
+    assert sorted(one.sent(receipt, "sums.input")) == [("a", 10), ("b", 10), ("c", 10)]
+
+
+def iter_one(pair: Pair) -> Iterator[Pair]:
+    yield pair
 
 
 @pytest.mark.parametrize(

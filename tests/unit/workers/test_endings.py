@@ -52,6 +52,36 @@ def test_an_alarm_asks_for_what_is_due_only(workbench: Build) -> None:
     assert asked(one, one.control("a.(wake)")) == []
 
 
+def test_an_ending_of_many_keys_is_got_ready_in_parts(workbench: Build) -> None:
+    def keyed() -> Any:
+        return stateful(lambda r, x: None, lambda r: rd.current_job().idempotency_key, n=0, key=lambda x: x)
+
+    one = workbench(of(("a", keyed())))
+    count = 2 * endings.PART + 10
+    one.send("a.input", *range(count))
+    block = one.control("a.(finish)")
+    one.host.activity.enter(1, block, JobNote())
+    assert [len(part) for part in endings.parts(one.host, block)] == [endings.PART, endings.PART, 10]
+    receipt = one.run(block)
+    named = set(one.sent(receipt))
+    assert len(named) == count, "each has a name of its own"
+    assert receipt.blocks == []
+    fewer = workbench(of(("a", keyed())))
+    fewer.send("a.input", *range(1, count))
+    fewer._numbers = one._numbers - 1
+    assert set(fewer.sent(fewer.run(fewer.control("a.(finish)")))) < named, "whatever other cells there are"
+    again = workbench(of(("a", keyed())))
+    again.send("a.input", *range(count))
+    names = set()
+    for _ in range(count):  # a slice for each
+        receipt = again.run(again.control("a.(finish)"), budget=0.0)
+        names |= set(again.sent(receipt))
+        if not receipt.blocks:
+            break
+        assert [block.rows for block in receipt.blocks] == [0], "the rest is asked for once"
+    assert len(names) == count
+
+
 def test_one_finish_is_tried_again(workbench: Build) -> None:
     keyed = stateful(lambda r, x: None, lambda r: r.state["n"], n=0, key=lambda x: x)
     one = workbench(of(("a", keyed)))

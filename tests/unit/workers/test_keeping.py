@@ -112,6 +112,23 @@ def test_a_finish_that_ran_does_not_run_again() -> None:
     assert other.sent(other.run(other.control("r.(finish)"), state=latest(first, ended))) == []
 
 
+def test_each_slice_keeps_the_keys_that_it_finished() -> None:
+    one, other = bench_of(Chain()), bench_of(Chain())
+    names = [f"name {n}" for n in range(20)]
+    first = one.send("r.input", *(message(name, 1) for name in names))
+    receipts, told = [], []
+    while len(told) < len(names):
+        receipts.append(one.run(one.control("r.(finish)"), budget=0.0))  # one part of an ending
+        told += one.sent(receipts[-1])
+    assert len(receipts) > 2
+    for count in range(len(receipts)):
+        left = other.run(other.control("r.(finish)"), state=latest(first, *receipts[:count]))
+        done = sum(len(one.sent(receipt)) for receipt in receipts[:count])
+        assert len(other.sent(left)) == len(names) - done
+    pieces = [piece for receipt in receipts for piece in receipt.kept if piece.cell <= FINISHED]
+    assert len({piece.cell for piece in pieces}) == len(pieces) == len(receipts)
+
+
 def test_an_activation_that_raised_is_not_in_what_is_kept() -> None:
     flow = rd.Flow("kept")
     flow.add_routine(Chain(), "r")

@@ -331,3 +331,61 @@ def test_immediate_runs_for_any_slot(workbench: Build) -> None:
     made.add_state(n=0)
     one = workbench(of(("j", made)))
     assert one.sent(one.run(one.block("j.right", [1]), one.block("j.left", [2]))) == [(None, 1), (2, None)]
+
+
+class Merging(rd.Routine):
+    """Keeps state beside merged values; fails on what it is told to fail on."""
+
+    def __init__(self, merge: Any) -> None:
+        super().__init__()
+        self.merge = merge
+
+    def setup(self) -> None:
+        self.add_slot("input", merge=self.merge)
+        self.add_event("output")
+        self.add_state(n=0)
+
+    def logic(self, merged: Any) -> Any:
+        self.state["n"] += 1
+        last = merged[-1] if isinstance(merged, list) else merged
+        if last == 13:
+            raise ValueError("thirteen")
+        return (merged if not isinstance(merged, list) else tuple(merged)), self.state["n"]
+
+
+@pytest.mark.parametrize(
+    ("merge", "told"), [("append", [((1,), 1), ((1, 2), 2)]), (lambda so_far, new: so_far + new, [(1, 1), (3, 2)])]
+)
+def test_the_first_merged_message_is_taken_back_with_the_state(workbench: Build, merge: Any, told: Any) -> None:
+    one = workbench(of(("s", Merging(merge)), error_handler=CONTINUE))
+    assert one.sent(one.send("s.input", 13, 1, 2)) == told
+
+
+class Shy:
+    """Cannot be pickled the first time."""
+
+    asked = 0
+
+    def __reduce__(self) -> Any:
+        Shy.asked += 1
+        if Shy.asked == 1:
+            raise ValueError("not now")
+        return Shy, ()
+
+
+def test_a_cell_whose_picture_failed_is_noted_by_the_next_activation(workbench: Build) -> None:
+    def count(routine: Any, x: int) -> int:
+        routine.state["n"] += 1
+        if x == 13:
+            raise ValueError("thirteen")
+        return routine.state["n"]  # type: ignore[no-any-return]
+
+    Shy.asked = 0
+    one = workbench(of(("s", stateful(count, n=0, shy=Shy())), error_handler=CONTINUE))
+    one.send("s.input", 1)
+    Shy.asked = 0
+    receipt = one.send("s.input", 1, 2, 13, 4)
+    # The first message fails, the third one has the slice start over, and then the picture can be taken.
+    assert [letter.failure.error_type for letter in receipt.letters] == ["ValueError"]
+    assert one.sent(receipt) == [2, 3, 4]
+    assert one.sent(one.send("s.input", 5)) == [5]

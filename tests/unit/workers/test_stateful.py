@@ -380,7 +380,7 @@ def test_a_cell_whose_picture_failed_is_noted_by_the_next_activation(workbench: 
             raise ValueError("thirteen")
         return routine.state["n"]  # type: ignore[no-any-return]
 
-    Shy.asked = 0
+    Shy.asked = 1  # initial state is copied
     one = workbench(of(("s", stateful(count, n=0, shy=Shy())), error_handler=CONTINUE))
     one.send("s.input", 1)
     Shy.asked = 0

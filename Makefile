@@ -19,9 +19,9 @@ help: ## list the commands
 demo: compiled ## count what a code base is made of, on Ray
 	@$(BIN)/python -m examples.code_census
 
-# Two processes: all that needs Ray in one of them, which often waits, and everything else in the other one.
+# Three processes: all that needs Ray in one of them, which often waits, and everything else in the others (tests/conftest.py).
 test: compiled ## run every test
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup
+	@$(BIN)/python -m pytest -n 3
 
 SEEDS ?= 100000
 FIRST ?= 0

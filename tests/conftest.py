@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,17 +24,36 @@ os.environ.update(
 os.environ.pop("RAY_ADDRESS", None)  # never join, and never stop, somebody's cluster
 
 
-@pytest.hookimpl(tryfirst=True)  # before the names of groups are read
+#: Where tests may need Ray. Of the processes that share the tests one gets all of these: one cluster, and no two that wait for
+#: the same CPUs. They are told by their names, because whoever deals tests out knows nothing else of them.
+RAY_TESTS = (
+    *("tests/acceptance/", "tests/chaos/", "tests/conformance/", "tests/ray/"),
+    *("tests/property/test_flows.py", "tests/unit/examples/"),
+)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Deal tests out one by one, but for those that need Ray."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Dealer(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return "ray" if nodeid.startswith(RAY_TESTS) else nodeid
+
+    return Dealer(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Of the processes that share the tests one gets all that need Ray: one cluster, and no two that wait for the same CPUs."""
+    """See that none that needs Ray is elsewhere."""
     for item in items:
-        if item.get_closest_marker("ray") is not None:
-            item.add_marker(pytest.mark.xdist_group("ray"))
+        if item.get_closest_marker("ray") is not None and not item.nodeid.startswith(RAY_TESTS):
+            raise pytest.UsageError(f"{item.nodeid} needs Ray: name its folder in RAY_TESTS")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Let those that compute leave the CPUs to those that kill what is at work, and have to find it at work."""
-    if "PYTEST_XDIST_WORKER" in os.environ and item.get_closest_marker("ray") is None:
+    if "PYTEST_XDIST_WORKER" in os.environ and not item.nodeid.startswith(RAY_TESTS):
         os.nice(10 - os.nice(0))
 
 

@@ -148,8 +148,8 @@ def check_reducer(key: str, reducer: str, value: Any) -> str:
     return reducer
 
 
-#: The activity of the slice that runs in this thread or asyncio task. Set by the worker.
-ACTIVITY: contextvars.ContextVar[Activity] = contextvars.ContextVar("routilux_activity")
+#: The activity of the slice that runs in this thread or asyncio task, None where user code runs for none. Set by the worker.
+ACTIVITY: contextvars.ContextVar[Activity | None] = contextvars.ContextVar("routilux_activity")
 
 
 def current_job() -> JobContext:
@@ -158,9 +158,7 @@ def current_job() -> JobContext:
     Raises:
         StateError: Called outside of a routine.
     """
-    try:
-        return JobContext(ACTIVITY.get())
-    except LookupError:
-        raise StateError(
-            "rd.current_job() works inside a running routine only; hand the context over explicitly"
-        ) from None
+    activity = ACTIVITY.get(None)
+    if activity is None:
+        raise StateError("rd.current_job() works inside a running routine only; hand the context over explicitly")
+    return JobContext(activity)

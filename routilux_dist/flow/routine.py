@@ -231,13 +231,12 @@ class Routine(metaclass=RoutineMeta):
             StateError: Called while no routine is running.
             ConfigurationError: The routine has no such event.
         """
-        try:
-            activity = context.ACTIVITY.get()
-        except LookupError:
+        activity = context.ACTIVITY.get(None)
+        if activity is None:
             raise StateError(
                 f"routine {self._label!r} cannot emit {event!r} now: emit works inside logic, a handler or finish; "
                 f"use flow.run(...) or rt.post(...) to send a message into a flow"
-            ) from None
+            )
         activity.emit(event, join_payload(event, payload, fields))
 
     def __setattr__(self, name: str, value: Any) -> None:

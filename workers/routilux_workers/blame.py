@@ -71,7 +71,8 @@ class _Case:
         """Record the error and dispose of the message."""
         strategy, receipt = decision.strategy, self.activity.receipt
         failure = self._failure(exc, strategy)
-        if self.step.slot == "finish" and self.step.control and strategy is not ErrorStrategy.RETRY:
+        if self.step.slot == "finish" and self.step.control:
+            # Also if it is tried again: the rest of a long ending must not run it beside that.
             assert self.step.stateful is not None
             self.step.stateful.conclude(self.payload)
         tally = receipt.tally(self.activity.job_id)

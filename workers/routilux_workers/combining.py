@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import contextvars
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from routilux_dist.errors import ValidationError
+from routilux_dist.flow.context import ACTIVITY
 from routilux_dist.flow.routine import MISSING
 from routilux_dist.flow.state import key_of
 from routilux_workers import faults
 from routilux_workers.outbox import KeyedOutbox, Outbox, Pile
+from routilux_workers.timing import TimeUp
 
 if TYPE_CHECKING:
     from routilux_workers.activity import Activity
@@ -45,11 +46,11 @@ class CombiningOutbox(KeyedOutbox):
     Whatever cannot be combined goes as it is: messages without a key, those of a stream, which is told what became of each, and
     those that stay in this process.
 
-    What several activations sent is combined on behalf of none of them, so `current_job()` is not there for the user's function
-    then. What one activation yields is combined while it runs, so that a million payloads need not be kept until it ends.
+    What one activation yields is combined while it runs, so that a million payloads need not be kept until it ends. The user's
+    function works on behalf of no activation, then and when several have ended: `current_job()` is not there for it.
     """
 
-    __slots__ = ("apart", "combine", "made", "off", "places", "read", "refused")
+    __slots__ = ("combine", "made", "off", "places", "read", "refused")
 
     def __init__(
         self, *arguments: Any, combine: Callable[[Any, Any], Any], refused: list[Refusal], **named: Any
@@ -65,8 +66,13 @@ class CombiningOutbox(KeyedOutbox):
         self.made: set[Any] = set()
         #: Whether the present job has a refusal.
         self.off = False
-        #: Where no activation runs.
-        self.apart = contextvars.Context()
+
+    def _combine(self, one: Any, other: Any) -> Any:
+        token = ACTIVITY.set(None)
+        try:
+            return self.combine(one, other)
+        finally:
+            ACTIVITY.reset(token)
 
     # ---- while an activation runs --------------------------------------------------------------------------------
 
@@ -77,14 +83,16 @@ class CombiningOutbox(KeyedOutbox):
         return (*boxed.by_key.values(), *boxed.rest) if type(boxed) is Bundle else (boxed,)
 
     def _bundle(self, payloads: Iterable[Any]) -> Bundle:
-        bundle, read, combine = Bundle(), self.read, self.combine
+        bundle, read, combine = Bundle(), self.read, self._combine
         by_key, rest, note = bundle.by_key, bundle.rest, bundle.made.add
         of_key = by_key.get
         for payload in payloads:
             try:
                 key = read(payload)
                 found = of_key(key, MISSING)
-            except Exception:  # its home tells what is wrong with it
+            except TimeUp:
+                raise
+            except BaseException:  # its home tells what is wrong with it
                 rest.append(payload)
                 continue
             if found is MISSING:
@@ -93,7 +101,9 @@ class CombiningOutbox(KeyedOutbox):
             try:
                 by_key[key] = combine(found, payload)
                 note(key)
-            except (Exception, SystemExit) as exc:  # but not what ends the activation, such as its time-out
+            except TimeUp:
+                raise
+            except BaseException as exc:  # user code may raise anything
                 bundle.error = exc
                 rest.append(payload)
                 break
@@ -108,10 +118,7 @@ class CombiningOutbox(KeyedOutbox):
     def add_all(self, activity: Activity, boxed: Sequence[tuple[Outbox, Any, int]]) -> None:
         if activity.job_id is not self.job:
             self._turn_to(activity.job_id)
-        self.apart.run(self._add_all, activity, boxed)
-
-    def _add_all(self, activity: Activity, boxed: Sequence[tuple[Outbox, Any, int]]) -> None:
-        read, place_of, combine, note = self.read, self.places.get, self.combine, self.made.add
+        read, place_of, combine, note = self.read, self.places.get, self._combine, self.made.add
         alone = activity.item is not None
         for outbox, payload, hops in boxed:
             if outbox is not self:
@@ -126,7 +133,7 @@ class CombiningOutbox(KeyedOutbox):
             try:
                 key = read(payload)
                 found = place_of(key)
-            except Exception:  # its home tells what is wrong with it
+            except BaseException:  # its home tells what is wrong with it
                 super().add(activity, payload, hops)
                 continue
             if found is None:
@@ -146,7 +153,7 @@ class CombiningOutbox(KeyedOutbox):
         error = bundle.error
         for key in bundle.made:
             error = error or self._other_key(key, bundle.by_key[key])
-        self._add_all(activity, [(self, payload, hops) for payload in bundle.by_key.values()])
+        self.add_all(activity, [(self, payload, hops) for payload in bundle.by_key.values()])
         if error is not None:
             self._refuse(activity.job_id, error)
         for payload in bundle.rest:
@@ -163,11 +170,11 @@ class CombiningOutbox(KeyedOutbox):
         if job == self.job:  # the same name in another object, from another block
             self.job = job
             return
-        self.apart.run(self._look_at_keys)
+        self._look_at_keys()
         super()._turn_to(job)
 
     def empty(self) -> Iterator[Pile]:
-        self.apart.run(self._look_at_keys)
+        self._look_at_keys()
         return super().empty()
 
     def _look_at_keys(self) -> None:

@@ -256,16 +256,16 @@ class Host:
         """Add what the slice changed to its receipt; a job whose state cannot be kept ends."""
         started = self.clock()
         for stateful in self.wiring.stateful:
-            try:
-                self.receipt.kept.extend(keeping.keep(stateful, self.codec.encode))
-            except keeping.CannotKeep as exc:
+            kept, failed = keeping.keep(stateful, self.codec.encode)
+            self.receipt.kept.extend(kept)
+            for job, routine, why in failed:
                 error = StateError(
-                    f"the state of routine {exc.routine!r}, or a message that waits in it, cannot be saved: {exc.why}; keep "
+                    f"the state of routine {routine!r}, or a message that waits in it, cannot be saved: {why}; keep "
                     f"plain data in self.state and open resources in open()"
                 )
-                failure = faults.failure(error, exc.job, exc.routine, "state", self.codec, kind="serialization")
-                for job in {exc.job} if exc.job else {block.job for _, block in self.slice.blocks}:
-                    self.receipt.stop(job, failure)
+                failure = faults.failure(error, job, routine, "state", self.codec, kind="serialization")
+                for stopped in {job} if job else {block.job for _, block in self.slice.blocks}:
+                    self.receipt.stop(stopped, failure)
         if self.wiring.stateful:
             self.receipt.overhead += self.clock() - started
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from routilux_dist.errors import SerializationError
 from routilux_dist.flow.state import key_of
@@ -25,26 +25,30 @@ SEEN_BYTES = 64 << 10
 Encode = Callable[[Any], Packed]
 
 
-def keep(stateful: StatefulRoutine, encode: Encode) -> list[Kept]:
-    """Return the cells that a slice touched, as it left them.
-
-    Raises:
-        CannotKeep: One of them cannot be encoded.
-    """
-    kept = []
+def keep(stateful: StatefulRoutine, encode: Encode) -> tuple[list[Kept], list[CannotKeep]]:
+    """Return the cells that a slice touched, as it left them, and what of that cannot be encoded, which ends its job alone."""
+    kept: list[Kept] = []
+    failed: list[CannotKeep] = []
     index = stateful.plan.index
+
+    def add(job: str, number: int, value: Any) -> None:
+        try:
+            kept.append(Kept(job, index, number, encode(value)))
+        except SerializationError as exc:
+            failed.append(CannotKeep(job, stateful.plan.id, exc))
+
     for cell, _ in stateful.before:
         home = cell.home
         if stateful.cells.get(home, {}).get(cell.key) is cell:
-            kept.append(Kept(home, index, cell.number, _encoded(stateful, home, _picture(cell, stateful.now), encode)))
+            add(home, cell.number, _picture(cell, stateful.now))
     finished: dict[str, list[Any]] = {}
     for job, key in stateful.finished_now:
         finished.setdefault(job, []).append(key)
     for job, keys in finished.items():
         number = stateful.finished_pieces.get(job, 0)
-        kept.append(Kept(job, index, FINISHED - number, _encoded(stateful, job, keys, encode)))
+        add(job, FINISHED - number, keys)
         stateful.finished_pieces[job] = number + 1
-    return kept
+    return kept, failed
 
 
 def seen(stateful: StatefulRoutine, payload: Any, joined: tuple[Any, ...] | None, encode: Encode) -> Packed | None:
@@ -58,19 +62,12 @@ def seen(stateful: StatefulRoutine, payload: Any, joined: tuple[Any, ...] | None
     return body if body.nbytes <= SEEN_BYTES else None
 
 
-class CannotKeep(Exception):  # noqa: N818 - a signal of the engine, never shown
-    """State cannot be encoded: (job, routine, why)."""
+class CannotKeep(NamedTuple):
+    """State that cannot be encoded; `job` is "" for state of the running flow."""
 
-    def __init__(self, job: str, routine: str, why: SerializationError) -> None:
-        super().__init__(job, routine, why)
-        self.job, self.routine, self.why = job, routine, why
-
-
-def _encoded(stateful: StatefulRoutine, job: str, value: Any, encode: Encode) -> Packed:
-    try:
-        return encode(value)
-    except SerializationError as exc:
-        raise CannotKeep(job, stateful.plan.id, exc) from exc
+    job: str
+    routine: str
+    why: SerializationError
 
 
 def _picture(cell: Cell, now: Callable[[], float]) -> tuple[Any, ...]:

@@ -125,7 +125,7 @@ class KeyedOutbox(Outbox):
             self._turn_to(activity.job_id)
         try:
             partition = self.known[key_of(self.key, payload)]
-        except Exception:  # not known, or no key at all
+        except BaseException:  # not known, or no key at all; a user's function may raise anything
             partition = self.partition_for(activity.job_id, payload)
         if self.home is not None and self.home[0] == partition:
             activity.local.append((self.home[1], payload, hops))
@@ -150,7 +150,7 @@ class KeyedOutbox(Outbox):
         try:
             key = key_of(self.key, payload)
             partition = partition_of(key, self.partitions)
-        except Exception:
+        except BaseException:
             return 0
         if len(self.known) >= MAX_KNOWN:
             self.known.clear()

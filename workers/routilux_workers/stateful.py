@@ -118,6 +118,8 @@ class StatefulRoutine:
         #: Job -> keys whose `finish` has run, and those of them that ran in this slice.
         self.finished: dict[str, set[Any]] = {}
         self.finished_now: list[tuple[str, Any]] = []
+        #: (job, key) of those that had run before this slice and run again in it.
+        self.reopened_now: list[tuple[str, Any]] = []
         #: Job -> pieces in which its finished keys were kept, where state is kept.
         self.finished_pieces: dict[str, int] = {}
         #: Job ("" for scope "worker") -> when the coordinator will wake this routine for it.
@@ -416,7 +418,11 @@ class StatefulRoutine:
 
     def reopened(self, key: Any) -> Cell:
         """Return the cell of a `finish` that is to be tried again."""
-        self.finished.get(self.activity.job_id, set()).discard(key)
+        job = self.activity.job_id
+        finished = self.finished.get(job, set())
+        if key in finished:
+            finished.discard(key)
+            self.reopened_now.append((job, key))
         return self.cell(key)
 
     def forget(self, job: str) -> None:
@@ -535,6 +541,7 @@ class StatefulRoutine:
         self.before = []
         self.slice += 1
         self.finished_now.clear()
+        self.reopened_now.clear()
         self.restore = _nothing
 
     def rewind(self) -> None:
@@ -545,6 +552,8 @@ class StatefulRoutine:
             self.put_cell_back(cell, before)
         for job, key in self.finished_now:
             self.finished[job].discard(key)
+        for job, key in self.reopened_now:
+            self.finished[job].add(key)
         self.armed.clear()  # at worst the coordinator rings twice
         self.begin()
         self.runs = self.waiting = 0

@@ -63,7 +63,7 @@ class Watchdog:
                 while mine.striking or mine.taken:
                     time.sleep(0 if mine.striking else 3600.0)
                 _arrive()
-        except _TimeUp:
+        except TimeUp:
             raise mine.error() from None
 
     def close(self) -> None:
@@ -124,7 +124,7 @@ class Call:
         """Raise in the call's thread."""
         self.striking = self.struck = True
         if not self.ended:
-            ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self.thread), ctypes.py_object(_TimeUp))
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self.thread), ctypes.py_object(TimeUp))
         self.striking = False
 
     def take(self) -> bool:
@@ -175,7 +175,7 @@ class _Steps:
                 except BaseException as exc:
                     # Cancelled again after that, it has to go, whatever it catches.
                     overdue = time.monotonic() > self._deadline + grace
-                    step, argument = inner.throw, _TimeUp() if overdue else exc
+                    step, argument = inner.throw, TimeUp() if overdue else exc
         finally:
             with contextlib.suppress(Exception):
                 inner.close()
@@ -194,5 +194,5 @@ def _arrive() -> None:
     """A call of a Python function: an exception on its way is raised here at the latest."""
 
 
-class _TimeUp(BaseException):
+class TimeUp(BaseException):
     """Raised in the thread of a call whose time is up."""

@@ -180,6 +180,24 @@ def test_it_works_for_no_job(workbench: Build) -> None:
     assert list(receipt.stopped) == ["x"]
     assert "works inside a running routine only" in receipt.stopped["x"].message
     assert receipt.traces == []
+    flow = of(("spread", rd.routine(spread)), ("sums", Sums(telling)), links=("spread.output sums.input",))
+    receipt = workbench(flow, "spread").send("spread.input", [("a", 1), ("a", 2)])
+    assert "works inside a running routine only" in stopped(receipt).message
+    assert receipt.traces == []
+
+
+def test_a_key_that_raises_anything_is_the_affair_of_its_home(workbench: Build) -> None:
+    def key(pair: Pair) -> str:
+        if pair[1] == 2:
+            raise SystemExit("no key")
+        return pair[0]
+
+    for routine in (Emits(), rd.routine(spread)):
+        one = workbench(of(("s", routine), ("sums", Sums(key=key)), links=("s.output sums.input",)), "s", homes=3)
+        pairs = [("a", 1), ("a", 2), ("a", 3)]
+        receipt = one.send("s.input", *(pairs if isinstance(routine, Emits) else [pairs]))
+        assert sorted(one.sent(receipt, "sums.input")) == [("a", 2), ("a", 4)]
+        assert receipt.stopped == {}
 
 
 def test_what_was_not_combined_may_have_any_key(workbench: Build) -> None:

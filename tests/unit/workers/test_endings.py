@@ -82,6 +82,31 @@ def test_an_ending_of_many_keys_is_got_ready_in_parts(workbench: Build) -> None:
     assert len(names) == count
 
 
+def test_a_long_ending_does_not_run_a_finish_beside_its_retry(workbench: Build) -> None:
+    def finish(routine: Any) -> Any:
+        attempt = rd.current_job().attempt
+        if routine.state["k"] == 1 and attempt == 1:
+            raise ValueError("once")
+        return routine.state["k"], attempt
+
+    def note(routine: Any, x: int) -> None:
+        routine.state["k"] = x
+
+    made = stateful(note, finish, k=0, key=lambda x: x)
+    later = rd.ErrorHandler(rd.ErrorStrategy.RETRY, retry_delay=5.0)
+    one = workbench(of(("a", made), error_handler=later))
+    one.send("a.input", 0, 1, 2, 3)
+    told, retries, asked = [], [], one.control("a.(finish)")
+    while asked is not None:
+        receipt = one.run(asked, budget=0.0)
+        told += one.sent(receipt)
+        retries += receipt.retries
+        asked = receipt.blocks[0] if receipt.blocks else None
+    assert told == [(0, 1), (2, 1), (3, 1)]
+    [(_, again)] = retries
+    assert one.sent(one.run(again)) == [(1, 2)]
+
+
 def test_one_finish_is_tried_again(workbench: Build) -> None:
     keyed = stateful(lambda r, x: None, lambda r: r.state["n"], n=0, key=lambda x: x)
     one = workbench(of(("a", keyed)))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -191,3 +192,20 @@ def test_what_waits_in_a_join_does_not_lose_its_slots() -> None:
     assert codec.decode(renamed(piece, None, False).body) == codec.decode(piece.body)
     with pytest.raises(ValueError, match="messages wait for each other"):
         renamed(piece, None, True)
+
+
+class Keeps(rd.Routine):
+    def setup(self) -> None:
+        self.add_slot("input")
+        self.add_state(what=None)
+
+    def logic(self, what: Any) -> None:
+        self.state["what"] = threading.Lock() if what == "lock" else what
+
+
+def test_a_state_that_cannot_be_kept_ends_its_job_and_costs_no_other() -> None:
+    one = bench_of(Keeps())
+    receipt = one.run(*(one.block("r.input", [what], job) for job, what in (("x", "lock"), ("y", 1))))
+    assert list(receipt.stopped) == ["x"]
+    assert "cannot be saved" in receipt.stopped["x"].message
+    assert [piece.job for piece in receipt.kept] == ["y"]

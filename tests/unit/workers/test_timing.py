@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from routilux_workers.timing import Call, Watchdog, _TimeUp
+from routilux_workers.timing import Call, TimeUp, Watchdog
 
 
 @pytest.fixture
@@ -62,5 +62,5 @@ def test_a_strike_after_the_end_does_nothing() -> None:
 
 def test_a_strike_arrives_in_its_thread() -> None:
     call = Call(0.0, 1.0, "r", None)
-    with pytest.raises(_TimeUp):
+    with pytest.raises(TimeUp):
         call.strike()

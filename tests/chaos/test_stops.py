@@ -58,6 +58,7 @@ class Count(rd.Routine):
 
     def logic(self, x: dict[str, Any]) -> None:
         self.state["count"] += 1
+        time.sleep(0.02)  # so that it is not stopped in its home's first slice, where nobody knows yet where that is
         if x["n"] == BAD:
             stop(x, x["times"])
 

@@ -55,7 +55,7 @@ MINUTES ?= 60
 soak: compiled ## MINUTES=60 of jobs while something is killed every ten seconds; memory and journal have to stay flat
 	@$(BIN)/python -m tests.chaos.soak --minutes $(MINUTES) --seed $(SEED)
 
-bench: $(BENCH_STAMP) compiled ## compare with other libraries
+bench: $(BENCH_STAMP) ## compare with other libraries
 	@$(BIN)/python -m benchmarks.run
 
 # As pip does with what it installs. Where Python is told to write no bytecode, each of the hundreds of processes that Ray starts in

@@ -23,6 +23,7 @@ from benchmarks import burn, compare, environment, facts, page, table
 HERE = Path(__file__).resolve().parent
 LATEST = HERE / "results" / "latest.json"
 PAGE = environment.ROOT / "docs" / "benchmarks" / "index.html"
+#: What is compiled before anything is measured.
 COMPILED = ("routilux_dist", "workers/routilux_workers", "benchmarks")
 #: Seconds for a workload and round, before it is given up.
 PATIENCE = 240

@@ -116,7 +116,7 @@ def run_slice(
 GC_THRESHOLDS = (1_000, 20, 50)
 
 
-def _settle_in() -> None:
+def _prepare() -> None:
     """Prepare a process that is ours alone."""
     gc.freeze()  # what was imported stays
     gc.set_threshold(*GC_THRESHOLDS)
@@ -140,7 +140,7 @@ class CrewMember:
         #: Shipments by running flow.
         self._known: dict[str, Shipment] = {}
         sys.setswitchinterval(SWITCH_SECONDS)
-        _settle_in()
+        _prepare()
 
     def ready(self) -> Whereabouts:
         """Answer, to show that the process runs, and where."""
@@ -217,7 +217,7 @@ class HostActor:
         #: That thread, where user code runs in it; None for homes.
         self._turns: Turns | None = None
         self._turn = 0
-        _settle_in()
+        _prepare()
         #: What the process was like before any routine came here.
         self._surroundings = Surroundings()
         self._settle(shipment, group, partition, label)

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from routilux_dist.cluster.vacated import Vacated
 
-#: Seconds after which a member that has nothing to do is ended; one is kept.
+#: Seconds after which a member that has nothing to do is ended, but for one, and what was vacated.
 IDLE_SECONDS = 60.0
 
 
@@ -158,7 +158,7 @@ class Crew:
 
     def sweep(self, now: float) -> None:
         """End members that had nothing to do for a while, and what was vacated and nobody has a use for."""
-        self.vacated.sweep(now)
+        self.vacated.sweep(now - IDLE_SECONDS)
         for member in list(self.members):
             if len(self.members) > 1 and member.ready and not member.out and now - member.idle_since > IDLE_SECONDS:
                 self._dismiss(member)

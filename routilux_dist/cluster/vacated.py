@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-#: Seconds for which a process is kept that nobody has a use for.
-IDLE_SECONDS = 60.0
-
 
 class Vacant(NamedTuple):
     """A process that serves nothing.
@@ -47,7 +44,7 @@ class Vacated:
         """Return the process that was vacated last, if there is one."""
         return self._kept.pop() if self._kept else None
 
-    def sweep(self, now: float) -> None:
-        """End processes that nobody had a use for."""
-        while self._kept and now - self._kept[0].since > IDLE_SECONDS:
+    def sweep(self, before: float) -> None:
+        """End processes that were vacated before some moment: nobody had a use for them."""
+        while self._kept and self._kept[0].since < before:
             self._end(self._kept.pop(0).actor)

@@ -115,7 +115,7 @@ class Workplaces:
         if at is None or at.moving_in is None:
             return True
         try:
-            await asyncio.wait_for(_answer(at.moving_in), MOVING_SECONDS)
+            await asyncio.wait_for(at.moving_in, MOVING_SECONDS)
         except (ray.exceptions.ActorUnavailableError, asyncio.TimeoutError):
             return True  # nobody knows
         except Exception:
@@ -240,10 +240,6 @@ class Workplaces:
         self._actors.clear()
         self._moving_in.clear()
         self._wheres.clear()
-
-
-async def _answer(ref: Any) -> Any:
-    return await ref
 
 
 async def _quietly(ref: Any) -> Any:

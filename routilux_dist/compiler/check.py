@@ -151,11 +151,7 @@ def combining_changes_nothing(view: View) -> Iterator[str]:
             what = f"combine= of slot '{facts.id}.{slot.name}'"
             if facts.routine._declared.state is None:
                 yield f"{what}: routine {facts.id!r} declares no state, so no messages belong together; use add_state(…, key=…)"
-            elif (
-                slot.handler is None
-                and not isinstance(facts.policy, activation.Immediate)
-                and (len(facts.logic_slots) > 1 or not isinstance(facts.policy, activation.AllReady))
-            ):
+            elif slot.handler is None and not activation.is_direct(facts.policy, len(facts.logic_slots)):
                 yield (
                     f"{what}: logic waits for several messages ({facts.policy}), and would wait for other ones if there were "
                     f"fewer; give the slot a handler=, or drop combine="

@@ -71,10 +71,9 @@ def _why_stateful(routine: Routine, logic_slots: tuple[str, ...], has_finish: bo
     merging = [slot.name for slot in declared.slots.values() if slot.merge is not None]
     if merging:
         reasons.append(f"slot {', '.join(merging)} merges")
-    if logic_slots:
+    if logic_slots and not activation.is_direct(declared.policy, len(logic_slots)):
         if isinstance(declared.policy, activation.AllReady):
-            if len(logic_slots) > 1:
-                reasons.append(f"logic joins {len(logic_slots)} slots")
-        elif not isinstance(declared.policy, activation.Immediate):
+            reasons.append(f"logic joins {len(logic_slots)} slots")
+        else:
             reasons.append(f"policy {declared.policy} keeps messages waiting")
     return reasons

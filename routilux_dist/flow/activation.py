@@ -123,6 +123,11 @@ def every(seconds: float) -> Policy:
     return Every(seconds)
 
 
+def is_direct(policy: Policy, slots: int) -> bool:
+    """Whether logic with so many slots runs for each message as it comes, so that none waits."""
+    return isinstance(policy, Immediate) or (isinstance(policy, AllReady) and slots <= 1)
+
+
 def as_policy(value: object) -> Policy:
     """Accept a policy or a function over slot views.
 

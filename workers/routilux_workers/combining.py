@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -11,7 +11,7 @@ from routilux_dist.flow.context import ACTIVITY
 from routilux_dist.flow.routine import MISSING
 from routilux_dist.flow.state import key_of
 from routilux_workers import faults
-from routilux_workers.outbox import KeyedOutbox, Outbox, Pile
+from routilux_workers.outbox import KeyedOutbox, Pile
 from routilux_workers.timing import TimeUp
 
 if TYPE_CHECKING:
@@ -113,47 +113,39 @@ class CombiningOutbox(KeyedOutbox):
     # ---- when it has ended ---------------------------------------------------------------------------------------
 
     def add(self, activity: Activity, payload: Any, hops: int) -> None:
-        self.add_all(activity, [(self, payload, hops)])
-
-    def add_all(self, activity: Activity, boxed: Sequence[tuple[Outbox, Any, int]]) -> None:
         if activity.job_id is not self.job:
             self._turn_to(activity.job_id)
-        read, place_of, combine, note = self.read, self.places.get, self._combine, self.made.add
-        alone = activity.item is not None
-        for outbox, payload, hops in boxed:
-            if outbox is not self:
-                outbox.add(activity, payload, hops)
-                continue
-            if alone:
-                super().add(activity, payload, hops)
-                continue
-            if type(payload) is Bundle:
-                self._add_bundle(activity, payload, hops)
-                continue
-            try:
-                key = read(payload)
-                found = place_of(key)
-            except BaseException:  # its home tells what is wrong with it
-                super().add(activity, payload, hops)
-                continue
-            if found is None:
-                self._add_first(activity, key, payload, hops)
-                continue
-            payloads, place, pile = found
-            try:
-                payloads[place] = combine(payloads[place], payload)
-                note(key)
-            except BaseException as exc:  # user code may raise anything
-                self._refuse(activity.job_id, exc)
-                super().add(activity, payload, hops)
-            if hops > pile.hops:
-                pile.hops = hops
+        if activity.item is not None:
+            super().add(activity, payload, hops)
+            return
+        if type(payload) is Bundle:
+            self._add_bundle(activity, payload, hops)
+            return
+        try:
+            key = self.read(payload)
+            found = self.places.get(key)
+        except BaseException:  # its home tells what is wrong with it
+            super().add(activity, payload, hops)
+            return
+        if found is None:
+            self._add_first(activity, key, payload, hops)
+            return
+        payloads, place, pile = found
+        try:
+            payloads[place] = self._combine(payloads[place], payload)
+            self.made.add(key)
+        except BaseException as exc:  # user code may raise anything
+            self._refuse(activity.job_id, exc)
+            super().add(activity, payload, hops)
+        if hops > pile.hops:
+            pile.hops = hops
 
     def _add_bundle(self, activity: Activity, bundle: Bundle, hops: int) -> None:
         error = bundle.error
         for key in bundle.made:
             error = error or self._other_key(key, bundle.by_key[key])
-        self.add_all(activity, [(self, payload, hops) for payload in bundle.by_key.values()])
+        for payload in bundle.by_key.values():
+            self.add(activity, payload, hops)
         if error is not None:
             self._refuse(activity.job_id, error)
         for payload in bundle.rest:
@@ -205,5 +197,5 @@ class CombiningOutbox(KeyedOutbox):
         """Note that messages of a job could not be made one; the others of it go as they are."""
         self.off = True
         self.places.clear()
-        self.made = set()
+        self.made.clear()
         self.refused.append(Refusal(job, self.port, error))

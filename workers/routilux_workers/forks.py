@@ -81,6 +81,7 @@ def _hash(cell: Any) -> int:
 
 def asked(activity: Activity, block: Block, local: Sequence[Message]) -> Fork | None:
     """Return the fork of what a control block asks for; none for a finish that is tried again, which has its name."""
+    activity.fork = None  # it follows from nothing that ran before, such as an earlier part of the same ending
     return None if block.origin else Fork(activity, block.hops - 1, local, [cell.key for _, cell, _ in local])
 
 

@@ -258,7 +258,8 @@ class Host:
         for stateful in self.wiring.stateful:
             kept, failed = keeping.keep(stateful, self.codec.encode)
             self.receipt.kept.extend(kept)
-            for job, routine, why in failed:
+            routine = stateful.plan.id
+            for job, why in failed:
                 error = StateError(
                     f"the state of routine {routine!r}, or a message that waits in it, cannot be saved: {why}; keep "
                     f"plain data in self.state and open resources in open()"

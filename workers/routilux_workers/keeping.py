@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from routilux_dist.errors import SerializationError
 from routilux_dist.flow.state import key_of
@@ -25,17 +25,20 @@ SEEN_BYTES = 64 << 10
 Encode = Callable[[Any], Packed]
 
 
-def keep(stateful: StatefulRoutine, encode: Encode) -> tuple[list[Kept], list[CannotKeep]]:
-    """Return the cells that a slice touched, as it left them, and what of that cannot be encoded, which ends its job alone."""
+def keep(stateful: StatefulRoutine, encode: Encode) -> tuple[list[Kept], list[tuple[str, SerializationError]]]:
+    """Return the cells that a slice touched, as it left them, and (job, why) of those that cannot be encoded.
+
+    That ends a job alone; one without a name is the running flow.
+    """
     kept: list[Kept] = []
-    failed: list[CannotKeep] = []
+    failed: list[tuple[str, SerializationError]] = []
     index = stateful.plan.index
 
     def add(job: str, number: int, value: Any) -> None:
         try:
             kept.append(Kept(job, index, number, encode(value)))
         except SerializationError as exc:
-            failed.append(CannotKeep(job, stateful.plan.id, exc))
+            failed.append((job, exc))
 
     for cell, _ in stateful.before:
         home = cell.home
@@ -60,14 +63,6 @@ def seen(stateful: StatefulRoutine, payload: Any, joined: tuple[Any, ...] | None
     except Exception:  # its key cannot be read, or its state cannot travel: the letter goes without
         return None
     return body if body.nbytes <= SEEN_BYTES else None
-
-
-class CannotKeep(NamedTuple):
-    """State that cannot be encoded; `job` is "" for state of the running flow."""
-
-    job: str
-    routine: str
-    why: SerializationError
 
 
 def _picture(cell: Cell, now: Callable[[], float]) -> tuple[Any, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from routilux_dist.errors import SerializationError
@@ -68,11 +68,6 @@ class Outbox:
     def told(self, boxed: Any) -> Iterable[Any]:
         """Return the payloads that one stands for that waits for the end of its activation."""
         return (boxed,)
-
-    def add_all(self, activity: Activity, boxed: Sequence[tuple[Outbox, Any, int]]) -> None:
-        """Take what an activation has sent: here, as a rule."""
-        for outbox, payload, hops in boxed:
-            outbox.add(activity, payload, hops)
 
     def _turn_to(self, job: str) -> None:
         self.job = job

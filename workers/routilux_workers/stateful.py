@@ -78,7 +78,7 @@ class Picture(NamedTuple):
     due: float | None
 
 
-#: What a cell was like: None if it did not exist, its plain data if there was nothing else.
+#: What a cell was like: None if it did not exist, its plain data if nothing else can change.
 Before = dict[str, Any] | Picture | None
 
 
@@ -101,9 +101,7 @@ class StatefulRoutine:
         self.logic = logic_of(routine)
         self.slots = [name for name, slot in declared.slots.items() if slot.handler is None]
         #: Whether logic runs for each message as it comes.
-        self.direct = isinstance(self.policy, activation.Immediate) or (
-            isinstance(self.policy, activation.AllReady) and len(self.slots) == 1
-        )
+        self.direct = activation.is_direct(self.policy, len(self.slots))
         self.merge = {name: slot.merge for name, slot in declared.slots.items()}
         #: Whether some slot merges.
         self.merges = any(merge is not None for merge in self.merge.values())
@@ -476,7 +474,7 @@ class StatefulRoutine:
     def _touch(self, cell: Cell, plain: dict[str, Any] | None = None) -> None:
         """Note what the cell was like when the slice began; `plain` is a copy of its data, if they are plain."""
         if self.track and cell.touched != self.slice:
-            bare = plain is not None and not cell.queues and not cell.merged and cell.due is None
+            bare = plain is not None and self.direct and not self.merges  # then nothing else of a cell ever changes
             self.before.append((cell, plain if bare else self._picture(cell, plain)))
             cell.touched = self.slice  # last: to take the picture may fail, or be interrupted by a time-out
 
@@ -546,9 +544,8 @@ class StatefulRoutine:
 
     def rewind(self) -> None:
         """Put every cell back to where it was when the slice began."""
-        for cell, before in reversed(
-            self.before
-        ):  # a time-out may have come before one was marked: then it is there twice
+        # From the last one: a time-out may have come before a cell was marked, which is there twice then.
+        for cell, before in reversed(self.before):
             self.put_cell_back(cell, before)
         for job, key in self.finished_now:
             self.finished[job].discard(key)
@@ -570,9 +567,6 @@ class StatefulRoutine:
             cell.merged = merges.put_back(cell.merged, before.merged)
         else:
             cell.data = before
-            if cell.queues or cell.merged or cell.due is not None:  # a plain one has none of it
-                cell.queues, cell.fresh, cell.due = [deque() for _ in cell.queues], frozenset(), None
-                cell.merged = {}
 
 
 def _is_plain(data: dict[str, Any]) -> bool:

@@ -36,7 +36,6 @@ class Step:
         "errors",
         "handler",
         "index",
-        "outlet",
         "port",
         "returned",
         "routes",
@@ -56,8 +55,6 @@ class Step:
         self.returned: Callable[[Any], None]
         #: The only receiver of what is returned, if there is just one and it is on this host.
         self.sole: Step | None = None
-        #: The only place that anything the routine emits goes to, if that is one outbox and nobody on this host.
-        self.outlet: Outbox | None = None
         self.stateful: StatefulRoutine | None = None
         #: Whether it serves control blocks, which are no messages.
         self.control = False
@@ -137,13 +134,6 @@ def sole_receiver(step: Step, routine: Routine) -> Step | None:
     """Return the only step that receives a routine's returned values, or None."""
     local, outboxes = step.routes.get(default_event(routine) or "", ((), ()))
     return local[0] if len(local) == 1 and not outboxes else None
-
-
-def outlet(step: Step) -> Outbox | None:
-    """Return the only place that anything goes to which a step's routine emits, or None."""
-    local = [receiver for steps, _ in step.routes.values() for receiver in steps]
-    outboxes = {outbox for _, boxes in step.routes.values() for outbox in boxes}
-    return outboxes.pop() if len(outboxes) == 1 and not local else None
 
 
 def emit_returned(activity: Activity, step: Step, routine: Routine, value: Any) -> None:

@@ -32,8 +32,6 @@ class Surroundings:
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Surroundings) and vars(self) == vars(other)
 
-    __hash__ = None  # type: ignore[assignment]
-
     def put_back(self) -> None:
         """Put back what has changed since."""
         if self._folder is not None and _folder() != self._folder:

@@ -104,11 +104,8 @@ def _drain(host: Host, queue: deque[Any], rows: Rows, block: Block) -> int:  # n
             if writes or traces:
                 activity.commit_data()
             if boxed:
-                if step.outlet is not None:
-                    step.outlet.add_all(activity, boxed)
-                else:
-                    for outbox, sent, sent_depth in boxed:
-                        outbox.add(activity, sent, sent_depth)
+                for outbox, sent, sent_depth in boxed:
+                    outbox.add(activity, sent, sent_depth)
                 boxed.clear()
             activity.ordinal += 1
             activity.attempt = 1
@@ -155,18 +152,16 @@ def _sort_out(host: Host, queue: deque[Any], apart: AbstractSet[int]) -> None:
 
 def _end(host: Host, block: Block) -> None:
     """Serve a control block, until the budget is spent."""
-    activity, begun = host.activity, False
-    for local in endings.parts(host, block):
+    activity = host.activity
+    for nth, local in enumerate(endings.parts(host, block)):
         if activity.job_id in host.receipt.stopped:
             return
-        if begun and host.clock() >= host.deadline:
+        if nth and host.clock() >= host.deadline:
             host.repeat_ending(activity.job_id)
             return
-        activity.fork = None
         activity.fork, activity.nth = forks.asked(activity, block, local), -1
         queue: deque[Any] = deque(reversed(local))
         _drain(host, queue, Rows([]), block)
-        begun = True
 
 
 def _cost(host: Host, port: int, rows: int, seconds: float) -> None:

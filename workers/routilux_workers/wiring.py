@@ -18,7 +18,7 @@ from routilux_workers.activity import Activity
 from routilux_workers.combining import CombiningOutbox, Refusal
 from routilux_workers.outbox import KeyedOutbox, Outbox
 from routilux_workers.stateful import StatefulRoutine
-from routilux_workers.steps import Routes, Step, as_call, make_emit, make_returned, outlet, sole_receiver
+from routilux_workers.steps import Routes, Step, as_call, make_emit, make_returned, sole_receiver
 from routilux_workers.timing import Watchdog
 from routilux_workers.waiting import Loop
 
@@ -157,7 +157,6 @@ class Wiring:
         for step in self.steps.values():
             step.routes = routes[step.routine_id]
             step.sole = sole_receiver(step, self.routines[step.routine_id])
-            step.outlet = outlet(step)
         if not self.group.is_async:  # there, activations interleave and each finds its own activity
             for routine_id in self.group.routines:
                 self.routines[routine_id].__dict__["emit"] = make_emit(routine_id, routes[routine_id], self.activity)
@@ -185,9 +184,10 @@ class Wiring:
         else:
             declared = self.routines[target.routine]._declared
             combine = declared.slots[target.name].combine if target.kind is PortKind.SLOT else None
-            outbox = (
-                KeyedOutbox if combine is None else partial(CombiningOutbox, combine=combine, refused=self.refused)
-            )(
+            make: Callable[..., KeyedOutbox] = KeyedOutbox
+            if combine is not None:
+                make = partial(CombiningOutbox, combine=combine, refused=self.refused)
+            outbox = make(
                 port,
                 self.opened,
                 key=declared.state.key if declared.state is not None else None,

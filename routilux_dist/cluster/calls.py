@@ -12,8 +12,7 @@ from typing import Any, TypeVar
 
 import ray
 
-from routilux_dist.cluster import bodies, lookout
-from routilux_dist.cluster.lookout import Whereabouts
+from routilux_dist.cluster import bodies
 from routilux_dist.cluster.turns import Turns
 from routilux_dist.flow.routine import Routine
 from routilux_dist.plan.plan import GroupKind
@@ -142,9 +141,8 @@ class CrewMember:
         sys.setswitchinterval(SWITCH_SECONDS)
         _prepare()
 
-    def ready(self) -> Whereabouts:
-        """Answer, to show that the process runs, and where."""
-        return lookout.here()
+    def ready(self) -> None:
+        """Answer, to show that the process runs."""
 
     @ray.method(num_returns=2, concurrency_group="run")
     def run(
@@ -261,10 +259,6 @@ class HostActor:
             return
         if self._turns is not None:
             self._host.when_stuck(self._turns.answer)
-
-    def where(self) -> Whereabouts:
-        """Return where this process is."""
-        return lookout.here()
 
     def run(self, work: Slice, inline_bytes: int, *arguments: Any) -> Result:
         """Run a slice."""

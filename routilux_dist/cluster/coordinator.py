@@ -319,11 +319,14 @@ class Coordinator:
             await asyncio.sleep(lookout.pause)
             now = self._clock.monotonic()
             late = [slice_id for slice_id, since in self._sent.items() if now - since >= lookout.pause]
-            places = {slice_id: where for slice_id in late if (where := self._workplaces.where(slice_id)) is not None}
-            still = await lookout.look(now, places) if places else []
+            actors = {slice_id: self._workplaces.actor_of(slice_id) for slice_id in late}
+            # Ray chooses the processes of tasks.
+            still = await lookout.look(
+                now, {slice_id: actor for slice_id, actor in actors.items() if actor is not None}
+            )
             reason = f"its process was stopped by a signal for {lookout.patience:g} s and was ended"
             self._stood.update({slice_id: reason for slice_id in still if slice_id in self._refs})
-            await lookout.end(places[slice_id] for slice_id in still)
+            await lookout.end(still.values())
 
     def abort(self, slice_id: int, force: bool) -> None:
         ref = self._refs.get(slice_id)

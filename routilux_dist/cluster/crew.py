@@ -19,8 +19,8 @@ class Hands(Protocol):
         """Start the process of a member and return its handle."""
         ...
 
-    def watch(self, result: Any, then: Callable[[bool, Any], None]) -> None:
-        """Say later whether a call to a member went well, and what it returned."""
+    def watch(self, result: Any, then: Callable[[bool], None]) -> None:
+        """Say later whether a call to a member went well."""
         ...
 
     def end(self, actor: Any) -> None:
@@ -49,8 +49,6 @@ class Member:
     actor: Any
     #: Whether it has answered: before that, nothing can be asked back.
     ready: bool = False
-    #: Where its process is, once it has answered.
-    where: Any = None
     #: Calls sent so far.
     turns: int = 0
     #: What is out, oldest first: that one runs, the others wait.
@@ -114,14 +112,14 @@ class Crew:
         member = Member(self._started, actor)
         self.members.append(member)
         self.place(member)
-        self.hands.watch(actor.ready.remote(), lambda well, where: self._answered(member, well, where))
+        self.hands.watch(actor.ready.remote(), lambda well: self._answered(member, well))
 
-    def _answered(self, member: Member, well: bool, where: Any) -> None:
+    def _answered(self, member: Member, well: bool) -> None:
         if not well:
             if not member.out:  # else its slices come to tell
                 self.lose(member)
             return
-        member.ready, member.where = True, where
+        member.ready = True
         self.place(member)
         for share in list(self.shares.values()):
             share.rebalance()
@@ -199,10 +197,6 @@ class Share:
     def actor_of(self, slice_id: int) -> Any:
         """Return the handle of the member that has a slice."""
         return self._out[slice_id].member.actor
-
-    def where(self, slice_id: int) -> Any:
-        """Return where the member is that has a slice; None if it has not said so yet."""
-        return self._out[slice_id].member.where
 
     def _choose(self, alone: bool) -> Member:
         crew = self._crew

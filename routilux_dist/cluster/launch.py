@@ -83,8 +83,8 @@ class RayHands:
         members = list(self._at.values())
         return min(self._nodes, key=lambda node: (members.count(node) + 1) / self._nodes[node], default=None)
 
-    def watch(self, result: Any, then: Callable[[bool, Any], None]) -> None:
-        """Say later whether a call to a member went well, and what it returned."""
+    def watch(self, result: Any, then: Callable[[bool], None]) -> None:
+        """Say later whether a call to a member went well."""
         task = asyncio.ensure_future(_outcome(result, then))
         _watching.add(task)
         task.add_done_callback(_watching.discard)
@@ -99,10 +99,10 @@ class RayHands:
 _watching: set[asyncio.Task[None]] = set()
 
 
-async def _outcome(result: Any, then: Callable[[bool, Any], None]) -> None:
+async def _outcome(result: Any, then: Callable[[bool], None]) -> None:
     try:
-        answer = await result
+        await result
     except Exception:
-        then(False, None)
+        then(False)
     else:
-        then(True, answer)
+        then(True)

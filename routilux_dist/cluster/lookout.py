@@ -12,11 +12,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import ray
+import ray._private.state
 import ray.exceptions
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 #: Calls a function with processes of a node, there.
 AtNode = Callable[[str, list[int], Callable[[Iterable[int]], set[int]]], Awaitable[set[int]]]
+#: Tells where the processes of some actors are, as far as that is known.
+Find = Callable[[Iterable[Any]], Awaitable[dict[Any, "Whereabouts"]]]
 #: Seconds that another node has to answer; one that does not is the business of Ray's health checks.
 ASK_SECONDS = 10.0
 #: Most looks in the time for which a process may stand still, and seconds between two at most.
@@ -30,9 +33,23 @@ class Whereabouts(NamedTuple):
     pid: int
 
 
-def here() -> Whereabouts:
-    """Return this process."""
-    return Whereabouts(ray.get_runtime_context().get_node_id(), os.getpid())
+async def find(actors: Iterable[Any]) -> dict[Any, Whereabouts]:
+    """Return where the processes of actors are, as Ray's table of actors has it; one that is not there yet, or gone, is left out.
+
+    They are not asked themselves: one that was stopped in its first call could not say it any more.
+    """
+    return await asyncio.to_thread(_find, list(actors))
+
+
+def _find(actors: list[Any]) -> dict[Any, Whereabouts]:
+    found: dict[Any, Whereabouts] = {}
+    with contextlib.suppress(ray.exceptions.RayError):  # the head is away: the next look asks again
+        for actor in actors:
+            # Ray's public way to this table asks its dashboard, which need not run.
+            row = ray._private.state.actors(actor._actor_id.hex())
+            if row and row["State"] == "ALIVE":
+                found[actor] = Whereabouts(row["Address"]["NodeID"], row["Pid"])
+    return found
 
 
 def stopped(pids: Iterable[int]) -> set[int]:
@@ -86,26 +103,40 @@ class Lookout:
 
     Args:
         patience: Seconds for which a process may stand still.
+        find: Tells where the processes of actors are.
         at_node: Calls `stopped` or `end_stopped` for processes of a node.
     """
 
-    def __init__(self, patience: float, at_node: AtNode = at_node) -> None:
+    def __init__(self, patience: float, find: Find = find, at_node: AtNode = at_node) -> None:
         self.patience = patience
         #: Seconds between two looks; what a process has had for less than that is not looked at.
         self.pause = min(patience / LOOKS, LONGEST)
-        self._at_node = at_node
+        self._find, self._at_node = find, at_node
+        #: Where the processes are that were looked at last.
+        self._places: dict[Any, Whereabouts] = {}
         #: Processes that were found stopped at every look -> when first.
         self._since: dict[Whereabouts, float] = {}
 
-    async def look(self, now: float, slices: Mapping[int, Whereabouts]) -> list[int]:
-        """Look at the processes of slices that take long; return the slices whose process is to be ended."""
-        found = await self._ask(slices.values(), stopped)
+    async def look(self, now: float, slices: Mapping[int, Any]) -> dict[int, Whereabouts]:
+        """Look at the processes of slices that take long.
+
+        Args:
+            now: The time of this look, in seconds.
+            slices: The actor of each slice.
+
+        Returns:
+            The slices whose process is to be ended, and where that is.
+        """
+        known = {actor: place for actor in slices.values() if (place := self._places.get(actor)) is not None}
+        self._places = known | await self._find(set(slices.values()) - known.keys())
+        found = await self._ask(self._places.values(), stopped)
         self._since = {place: self._since.get(place, now) for place in found}
-        return [
-            slice_id
-            for slice_id, place in slices.items()
+        places = {slice_id: self._places.get(actor) for slice_id, actor in slices.items()}
+        return {
+            slice_id: place
+            for slice_id, place in places.items()
             if place in found and now - self._since[place] >= self.patience
-        ]
+        }
 
     async def end(self, places: Iterable[Whereabouts]) -> None:
         """Kill processes, unless they go on meanwhile. Ray tells of their end like of any other."""

@@ -11,12 +11,10 @@ class Vacant(NamedTuple):
 
     Attributes:
         actor: Its handle.
-        where: Where it is, if that is known.
         since: When it was vacated.
     """
 
     actor: Any
-    where: Any
     since: float
 
 
@@ -33,16 +31,16 @@ class Vacated:
         #: In the order in which they were vacated.
         self._kept: list[Vacant] = []
 
-    def add(self, actor: Any, where: Any, now: float) -> None:
+    def add(self, actor: Any, now: float) -> None:
         """Keep a process; it is ended if there are enough."""
         if len(self._kept) >= self._most:
             self._end(actor)
         else:
-            self._kept.append(Vacant(actor, where, now))
+            self._kept.append(Vacant(actor, now))
 
-    def take(self) -> Vacant | None:
-        """Return the process that was vacated last, if there is one."""
-        return self._kept.pop() if self._kept else None
+    def take(self) -> Any:
+        """Return the process that was vacated last; None if there is none."""
+        return self._kept.pop().actor if self._kept else None
 
     def sweep(self, before: float) -> None:
         """End processes that were vacated before some moment: nobody had a use for them."""

@@ -12,7 +12,6 @@ import ray.exceptions
 from routilux_dist.clock import Clock
 from routilux_dist.cluster import bodies, remotes, resources
 from routilux_dist.cluster.crew import Crew, Share
-from routilux_dist.cluster.lookout import Whereabouts
 from routilux_dist.plan.plan import GroupKind, GroupPlan, Plan
 from routilux_dist.wire.slices import Slice
 from routilux_workers.entry import Shipment
@@ -54,8 +53,6 @@ class Workplaces:
         #: Actor that served another flow before -> what its call to serve this one returns, until it has run a slice.
         self._moving_in: dict[Any, Any] = {}
         self._load: dict[tuple[int, int], int] = {}
-        #: Actor -> where its process is; None from when it is asked until it has said so.
-        self._wheres: dict[Any, Whereabouts | None] = {}
         #: Slice -> where it was sent.
         self._at: dict[int, _Sent] = {}
         #: Slices that had no part in the end of their actor.
@@ -97,12 +94,9 @@ class Workplaces:
             group = self._plan.groups[place[0]]
             partition = 0 if group.kind is GroupKind.ACTORS else place[1]
             home = self._shipment, group.index, partition, self._label(group, place[1])
-            vacant = self._crew.vacated.take() if resources.suits_any(group) else None
-            if vacant is not None:
-                actor = vacant.actor
+            actor = self._crew.vacated.take() if resources.suits_any(group) else None
+            if actor is not None:
                 self._moving_in[actor] = actor.serve.remote(*home)
-                if vacant.where is not None:  # else it is asked once it has run something
-                    self._wheres[actor] = vacant.where
             else:
                 options = resources.call_options(group, self._workers, self._cpus)
                 actor = remotes.HostActor.options(**options).remote(*home)
@@ -122,17 +116,6 @@ class Workplaces:
             return False
         return True
 
-    def _settled(self, actor: Any, well: bool, where: Any) -> None:
-        if well and actor in self._wheres:  # else it is gone
-            self._wheres[actor] = where
-
-    def where(self, slice_id: int) -> Whereabouts | None:
-        """Return the process that has a slice; None if nobody knows: Ray chooses those of tasks."""
-        if self._share is not None and slice_id in self._share:
-            where: Whereabouts | None = self._share.where(slice_id)
-            return where
-        return self._wheres.get(self._at[slice_id].actor) if slice_id in self._at else None
-
     def done(self, slice_id: int, now: float, well: bool) -> bool:
         """A slice is no longer out; return whether somebody still wants it."""
         if self._share is not None and slice_id in self._share:
@@ -143,10 +126,6 @@ class Workplaces:
             self._load[place] -= 1
             if well:
                 self._moving_in.pop(actor, None)
-            # Not when it is started: of two calls that are sent to a new actor at once, Ray loses one now and then.
-            if well and place in self._actors and self._actors[place] is actor and actor not in self._wheres:
-                self._wheres[actor] = None
-                self._crew.hands.watch(actor.where.remote(), lambda well, where: self._settled(actor, well, where))
         self._innocent.discard(slice_id)
         return True
 
@@ -204,13 +183,8 @@ class Workplaces:
             place, actor, _ = self._at[slice_id]
             if place in self._actors and self._actors[place] is actor:  # and not its successor
                 del self._actors[place]
-                self._forget(actor)
+                self._moving_in.pop(actor, None)
                 ray.kill(actor)  # after any doubt: it must not go on with the old state
-
-    def _forget(self, actor: Any) -> Any:
-        """Forget an actor; return where it is, if that is known."""
-        self._moving_in.pop(actor, None)
-        return self._wheres.pop(actor, None)
 
     async def close(self, seconds: float, clock: Clock) -> None:
         """Have all routines closed, and give back the processes that may serve others; `kill` ends what is left.
@@ -229,7 +203,8 @@ class Workplaces:
         free = await _quietly(actor.vacate.remote())
         if free and resources.suits_any(self._plan.groups[place[0]]) and self._actors.get(place) is actor:
             del self._actors[place]
-            self._crew.vacated.add(actor, self._forget(actor), clock.monotonic())
+            self._moving_in.pop(actor, None)
+            self._crew.vacated.add(actor, clock.monotonic())
 
     def kill(self) -> None:
         """End all actors, and what still runs slices of this flow."""
@@ -239,7 +214,6 @@ class Workplaces:
             ray.kill(actor)
         self._actors.clear()
         self._moving_in.clear()
-        self._wheres.clear()
 
 
 async def _quietly(ref: Any) -> Any:

@@ -58,7 +58,6 @@ class Count(rd.Routine):
 
     def logic(self, x: dict[str, Any]) -> None:
         self.state["count"] += 1
-        time.sleep(0.02)  # so that it is not stopped in its home's first slice, where nobody knows yet where that is
         if x["n"] == BAD:
             stop(x, x["times"])
 
@@ -96,6 +95,38 @@ def test_a_home_of_a_saved_job_that_was_stopped_goes_on_elsewhere(ray_cluster: s
         job = runtime.submit(flow, {"sign": str(sign), "times": 1}, job_id="stops", checkpoint=str(tmp_path / "ckpt"))
         assert job.result(timeout=WAIT) == {"count.output": [N]}
         assert job.errors == []
+        assert gone(pids(sign), WAIT) == []
+
+
+class StopAtOnce(rd.Routine):
+    """Stops its process in the first slice that this has, with the first message."""
+
+    def setup(self) -> None:
+        self.add_slot("input")
+        self.add_event("output")
+        self.add_state(count=0)
+
+    def logic(self, x: dict[str, Any]) -> None:
+        self.state["count"] += 1
+        stop(x, x["times"])
+
+    def finish(self) -> None:
+        self.emit("output", self.state["count"])
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_home_that_was_stopped_by_its_first_message_goes_on_elsewhere(
+    ray_cluster: str, tmp_path: Path, times: int
+) -> None:
+    sign = tmp_path / "sign"
+    with rd.Runtime(max_workers=2, tuning=TUNING) as runtime:
+        flow = build({"spread": spread, "count": StopAtOnce()}, "spread -> count")
+        job = runtime.submit(
+            flow, {"sign": str(sign), "times": times}, job_id="first", checkpoint=str(tmp_path / "ckpt")
+        )
+        assert job.result(timeout=WAIT) == {"count.output": [N]}
+        assert job.errors == []
+        assert len(set(pids(sign))) == times
         assert gone(pids(sign), WAIT) == []
 
 

@@ -44,7 +44,7 @@ class FakeHands:
         self.actors.append(Actor(number))
         return self.actors[-1]
 
-    def watch(self, result: Any, then: Callable[[bool, Any], None]) -> None:
+    def watch(self, result: Any, then: Callable[[bool], None]) -> None:
         self.watched.append(then)
 
     def end(self, actor: Actor) -> None:
@@ -54,7 +54,7 @@ class FakeHands:
         """Let everything that is watched go well."""
         watched, self.watched = self.watched, []
         for then in watched:
-            then(True, "somewhere")
+            then(True)
 
 
 @pytest.fixture
@@ -220,7 +220,7 @@ def test_a_slice_whose_own_call_failed_is_suspect_wherever_it_stood(hands: FakeH
 def test_a_member_that_cannot_be_started_is_lost(hands: FakeHands) -> None:
     crew = Crew(hands, 8)
     crew.join("f", 1, "shipment")
-    hands.watched.pop()(False, None)
+    hands.watched.pop()(False)
     assert crew.members == []
 
 

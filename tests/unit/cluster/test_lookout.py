@@ -15,6 +15,19 @@ from routilux_dist.cluster.lookout import Lookout, Whereabouts
 HERE, THERE = Whereabouts("n1", 11), Whereabouts("n2", 11)
 
 
+class Table:
+    """Knows where some actors are; notes which it was asked for."""
+
+    def __init__(self, **places: Whereabouts) -> None:
+        self.places = places
+        self.asked: list[str] = []
+
+    async def __call__(self, actors: Iterable[str]) -> dict[str, Whereabouts]:
+        wanted = sorted(actors)
+        self.asked += wanted
+        return {actor: self.places[actor] for actor in wanted if actor in self.places}
+
+
 class Nodes:
     """Answers for nodes; notes what they were asked."""
 
@@ -29,26 +42,42 @@ class Nodes:
 
 def test_only_who_stands_still_for_long_is_ended() -> None:
     nodes = Nodes()
-    watch = Lookout(30, nodes)
-    slices = {1: HERE, 2: HERE, 3: THERE}
+    table = Table(here=HERE, there=THERE)
+    watch = Lookout(30, table, nodes)
+    slices = {1: "here", 2: "here", 3: "there"}
     look = lambda now: asyncio.run(watch.look(now, slices))  # noqa: E731
-    assert look(0) == []
+    assert look(0) == {}
     assert sorted(nodes.asked) == [("n1", [11], "stopped"), ("n2", [11], "stopped")], "each node is asked once"
     nodes.stopped = {"n1": {11}}
-    assert look(10) == look(39) == []
+    assert look(10) == look(39) == {}
     nodes.stopped = {}
-    assert look(40) == [], "it goes on"
+    assert look(40) == {}, "it goes on"
     nodes.stopped = {"n1": {11}}
-    assert look(41) == [], "that it stood still before does not count"
-    assert look(71) == [1, 2]
+    assert look(41) == {}, "that it stood still before does not count"
+    assert look(71) == {1: HERE, 2: HERE}
+    assert table.asked == ["here", "there"], "no actor moves"
     nodes.asked.clear()
     asyncio.run(watch.end([HERE, HERE]))
     assert nodes.asked == [("n1", [11], "end_stopped")]
 
 
+def test_a_process_that_is_not_there_yet_is_looked_for_again() -> None:
+    nodes, table = Nodes(), Table()
+    watch = Lookout(30, table, nodes)
+    nodes.stopped = {"n1": {11}}
+    assert asyncio.run(watch.look(0, {1: "here"})) == {}
+    assert nodes.asked == []
+    table.places["here"] = HERE
+    assert asyncio.run(watch.look(10, {1: "here"})) == {}
+    assert asyncio.run(watch.look(40, {1: "here"})) == {1: HERE}
+    assert asyncio.run(watch.look(50, {})) == {}, "what nobody waits for is forgotten"
+    assert asyncio.run(watch.look(60, {1: "here"})) == {}
+    assert table.asked == ["here"] * 3
+
+
 def test_looks_are_a_part_of_the_patience_apart() -> None:
-    assert Lookout(30, Nodes()).pause == lookout.LONGEST == 10
-    assert Lookout(0.6, Nodes()).pause == 0.6 / lookout.LOOKS
+    assert Lookout(30, Table(), Nodes()).pause == lookout.LONGEST == 10
+    assert Lookout(0.6, Table(), Nodes()).pause == 0.6 / lookout.LOOKS
 
 
 def test_the_process_table_tells() -> None:

@@ -66,6 +66,12 @@ def detach(receipt: Receipt, inline_bytes: int) -> list[Packed] | None:
     return stored or None
 
 
+def are_apart(receipt: Receipt) -> bool:
+    """Whether large bodies were taken out of a receipt."""
+    blocks = (*receipt.blocks, *receipt.carried, *receipt.outputs, *(block for _, block in receipt.retries))
+    return any(isinstance(block.body, Stored) for block in blocks)
+
+
 def put_back(receipt: Receipt, stored: Sequence[Packed] | None) -> None:
     """At a coordinator that saves: put the bodies that were taken out back in their place."""
     if stored:

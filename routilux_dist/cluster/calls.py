@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import signal
 import sys
 import threading
+import traceback
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import ray
 
-from routilux_dist.cluster import bodies
-from routilux_dist.cluster.turns import Turns
+from routilux_dist.cluster import bodies, wires
+from routilux_dist.cluster.turns import Call, Turns
+from routilux_dist.cluster.wires import Door, Wire
 from routilux_dist.flow.routine import Routine
 from routilux_dist.plan.plan import GroupKind
 from routilux_dist.wire.block import Packed
@@ -138,11 +141,54 @@ class CrewMember:
         self._turns = Turns()
         #: Shipments by running flow.
         self._known: dict[str, Shipment] = {}
+        #: The way to the hub beside Ray's, if there is one, and whether that has ended.
+        self._wire: Wire | None = None
+        self._alone = threading.Event()
+        #: What is too large for it, by the number of its call, until it is fetched.
+        self._apart: dict[int, list[Packed]] = {}
         sys.setswitchinterval(SWITCH_SECONDS)
         _prepare()
 
-    def ready(self) -> None:
-        """Answer, to show that the process runs."""
+    def ready(self, door: Door | None) -> None:
+        """Answer, to show that the process runs, and connect to its hub if that can be reached through a door."""
+        self._wire = wires.dial(door, ray.get_runtime_context().get_node_id())
+        if self._wire is not None:
+            self._wire.listen(self._hear, self._alone.set, "routilux-wire")
+
+    @ray.method(concurrency_group="stay")
+    def stay(self) -> None:
+        """Return when the hub is gone: whoever waits for it longer hears of the end of this process."""
+        self._alone.wait()
+
+    def _hear(self, message: Any) -> None:
+        if len(message) == 2:
+            self._turns.drop(*message)
+            return
+        turn, running, work, inline_bytes = message
+        self._turns.begin(
+            turn, lambda: self._run(running, None, work), lambda call: self._reply(turn, call, inline_bytes)
+        )
+
+    def _reply(self, turn: int, call: Call[Receipt], inline_bytes: int) -> None:
+        """Tell the hub what became of a call that came through the wire."""
+        assert self._wire is not None
+        with contextlib.suppress(OSError):  # it is gone, and this process soon will be
+            try:
+                if call.error is not None:
+                    raise call.error
+                apart = None if call.result is None else bodies.detach(call.result, inline_bytes)
+                if apart is not None:
+                    self._apart[turn] = apart
+                self._wire.send((turn, call.result, apart is not None, None))
+            except OSError:
+                raise
+            except BaseException:  # what cannot be sent, too: the hub must not wait for ever
+                self._wire.send((turn, None, False, traceback.format_exc()))
+
+    @ray.method(num_returns=2, concurrency_group="aside")
+    def rest(self, turn: int) -> tuple[None, list[Packed]]:
+        """Return what was too large to go through the wire, behind something that is there when that is."""
+        return None, self._apart.pop(turn)
 
     @ray.method(num_returns=2, concurrency_group="run")
     def run(

@@ -17,6 +17,7 @@ from routilux_dist.cluster import bodies, ends, resources
 from routilux_dist.cluster.crew import Crew
 from routilux_dist.cluster.inbox import Answer, Inbox, Line
 from routilux_dist.cluster.lookout import Lookout
+from routilux_dist.cluster.reach import Outcome
 from routilux_dist.cluster.workplaces import Workplaces
 from routilux_dist.coordinator.commands import Advise
 from routilux_dist.coordinator.events import ControlAsked, Event, Posted, SliceFinished, SliceLost
@@ -64,8 +65,7 @@ class Coordinator:
         self._door.set()
         self._flying: set[asyncio.Task[None]] = set()
         self._clock = clock
-        #: Slice -> reference of its receipt, and when it was sent.
-        self._refs: dict[int, Any] = {}
+        #: Slice that is out -> when it was sent.
         self._sent: dict[int, float] = {}
         #: Slices whose process was ended because it stood still.
         self._stood: dict[int, str] = {}
@@ -245,20 +245,20 @@ class Coordinator:
         try:
             if self.closed:
                 raise StateError(SHUT_DOWN)
-            receipt, stored = self._workplaces.send(work)
+            outcome = self._workplaces.send(work)
         except Exception as exc:  # the call could not be made: its options, or a lost connection
             reason = f"{type(exc).__name__}: {exc}"
             asyncio.get_running_loop().call_soon(lambda: self._feed(SliceLost(work.id, work.attempt, reason)))
             return
-        self._refs[work.id], self._sent[work.id] = receipt, self._clock.monotonic()
-        task = asyncio.ensure_future(self._await(work, receipt, stored))
+        self._sent[work.id] = self._clock.monotonic()
+        task = asyncio.ensure_future(self._await(work, outcome))
         self._flying.add(task)  # the loop itself holds tasks weakly
         task.add_done_callback(self._flying.discard)
 
-    async def _await(self, work: Slice, receipt_ref: Any, stored_ref: Any) -> None:
+    async def _await(self, work: Slice, outcome: Outcome) -> None:
         event: Event
         try:
-            receipt = await receipt_ref
+            receipt, stored = await outcome
         except ray.exceptions.TaskCancelledError:
             event = SliceLost(work.id, work.attempt, "it was cancelled", innocent=True)
         except ray.exceptions.RayError as exc:
@@ -267,7 +267,7 @@ class Coordinator:
             if receipt is None:
                 self._taken_back(work)
                 return
-            event = await self._finished(work, receipt, stored_ref)
+            event = await self._finished(work, receipt, stored)
             if receipt.retire:
                 self._workplaces.retire(work.id)
         self._forget(work.id)
@@ -291,14 +291,16 @@ class Coordinator:
             return SliceLost(work.id, work.attempt, reason, innocent, pause=ends.MEMORY_SECONDS)
         return SliceLost(work.id, work.attempt, self._stood.get(work.id) or _reason(found), innocent)
 
-    async def _finished(self, work: Slice, receipt: Receipt, stored_ref: Any) -> SliceFinished | SliceLost:
+    async def _finished(self, work: Slice, receipt: Receipt, stored: Any) -> SliceFinished | SliceLost:
+        if stored is None:
+            return SliceFinished(receipt)
         if self.saved:  # what is saved has to be here; references are worth nothing to whoever goes on
             try:
-                bodies.put_back(receipt, await stored_ref)
+                bodies.put_back(receipt, await stored)
             except ray.exceptions.RayError as exc:
                 return SliceLost(work.id, work.attempt, _reason(exc), innocent=True)
         else:
-            bodies.point(receipt, stored_ref)
+            bodies.point(receipt, stored)
         return SliceFinished(receipt)
 
     def _taken_back(self, work: Slice) -> None:
@@ -310,7 +312,7 @@ class Coordinator:
             self._feed(SliceLost(work.id, work.attempt, "it was cancelled", innocent=True))
 
     def _forget(self, slice_id: int) -> None:
-        for table in (self._refs, self._sent, self._stood):
+        for table in (self._sent, self._stood):
             table.pop(slice_id, None)
 
     async def _look_out(self, lookout: Lookout) -> None:
@@ -325,13 +327,12 @@ class Coordinator:
                 now, {slice_id: actor for slice_id, actor in actors.items() if actor is not None}
             )
             reason = f"its process was stopped by a signal for {lookout.patience:g} s and was ended"
-            self._stood.update({slice_id: reason for slice_id in still if slice_id in self._refs})
+            self._stood.update({slice_id: reason for slice_id in still if slice_id in self._sent})
             await lookout.end(still.values())
 
     def abort(self, slice_id: int, force: bool) -> None:
-        ref = self._refs.get(slice_id)
-        if ref is not None:
-            self._workplaces.stop(slice_id, ref, force)
+        if slice_id in self._sent:
+            self._workplaces.stop(slice_id, force)
 
     def set_door(self, is_open: bool) -> None:
         self._door.set() if is_open or self.closed else self._door.clear()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -16,7 +17,7 @@ class Hands(Protocol):
     """What touches the world for a crew."""
 
     def launch(self, number: int) -> Any:
-        """Start the process of a member and return its handle."""
+        """Start the process of a member and return how it is reached, see `Reach`."""
         ...
 
     def watch(self, result: Any, then: Callable[[bool], None]) -> None:
@@ -46,7 +47,7 @@ class Member:
     """A process that runs slices one at a time, in the order in which they were sent."""
 
     number: int
-    actor: Any
+    reach: Any
     #: Whether it has answered: before that, nothing can be asked back.
     ready: bool = False
     #: Calls sent so far.
@@ -108,11 +109,10 @@ class Crew:
     def start(self) -> None:
         """Start another member."""
         self._started += 1
-        actor = self.hands.launch(self._started)
-        member = Member(self._started, actor)
+        member = Member(self._started, self.hands.launch(self._started))
         self.members.append(member)
         self.place(member)
-        self.hands.watch(actor.ready.remote(), lambda well: self._answered(member, well))
+        self.hands.watch(member.reach.ready(), lambda well: self._answered(member, well))
 
     def _answered(self, member: Member, well: bool) -> None:
         if not well:
@@ -129,7 +129,7 @@ class Crew:
         if not member.gone:
             member.suspects = suspects
             self._dismiss(member)
-            self.hands.end(member.actor)
+            self.hands.end(member.reach.actor)
 
     def _dismiss(self, member: Member) -> None:
         member.gone = True
@@ -160,8 +160,17 @@ class Crew:
         for member in list(self.members):
             if len(self.members) > 1 and member.ready and not member.out and now - member.idle_since > IDLE_SECONDS:
                 self._dismiss(member)
-                closed = member.actor.close.remote(member.next_turn())
-                self.hands.watch(closed, lambda *_, actor=member.actor: self.hands.end(actor))
+                closed = member.reach.close(member.next_turn())
+                self.hands.watch(closed, functools.partial(self._closed, member.reach.actor))
+
+    def end(self) -> None:
+        """End all members, and what was vacated."""
+        for member in list(self.members):
+            self.lose(member)
+        self.vacated.end()
+
+    def _closed(self, actor: Any, well: bool) -> None:
+        self.hands.end(actor)
 
 
 class Share:
@@ -176,7 +185,7 @@ class Share:
         self._moving = 0
 
     def send(self, slice_id: int, *arguments: Any, alone: bool = False) -> Any:
-        """Have a member run a slice; return what its call returned.
+        """Have a member run a slice; return what becomes of it, see `Outcome`.
 
         Args:
             slice_id: The slice.
@@ -189,14 +198,14 @@ class Share:
         self.mine[member] = self.mine.get(member, 0) + 1
         self._crew.place(member)
         shipment = None if self._running in member.knows else self._shipment
-        return member.actor.run.remote(errand.turn, self._running, shipment, *arguments)
+        return member.reach.run(errand.turn, self._running, shipment, *arguments)
 
     def __contains__(self, slice_id: int) -> bool:
         return slice_id in self._out
 
     def actor_of(self, slice_id: int) -> Any:
         """Return the handle of the member that has a slice."""
-        return self._out[slice_id].member.actor
+        return self._out[slice_id].member.reach.actor
 
     def _choose(self, alone: bool) -> Member:
         crew = self._crew
@@ -267,7 +276,7 @@ class Share:
     def _ask_back(self, errand: Errand) -> None:
         errand.moving = True
         self._moving += 1
-        errand.member.actor.drop.remote(errand.turn, False)
+        errand.member.reach.drop(errand.turn, False)
 
     def _can_move(self, errand: Errand) -> bool:
         return self._out.get(errand.slice_id) is errand and not errand.moving
@@ -277,7 +286,7 @@ class Share:
         errand = self._out[slice_id]
         errand.unwanted = True
         if not force:
-            errand.member.actor.drop.remote(errand.turn, True)
+            errand.member.reach.drop(errand.turn, True)
         elif next(iter(errand.member.out.values())) is errand:
             self._crew.lose(errand.member)
 
@@ -304,7 +313,7 @@ class Share:
         """Have the members close the flow's routines; return what to wait for."""
         self._crew.shares.pop(self._running, None)
         knowing = [m for m in self._crew.members if self._running in m.knows or m in self.mine]
-        return [m.actor.forget.remote(m.next_turn(), self._running) for m in knowing]
+        return [m.reach.forget(m.next_turn(), self._running) for m in knowing]
 
     def kill(self) -> None:
         """End the members that still run slices of this flow."""

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import functools
+import itertools
 from collections.abc import Mapping
 from typing import Any
+
+import ray
 
 from routilux_dist.clock import SystemClock
 from routilux_dist.cluster import launch, remotes
@@ -12,6 +16,7 @@ from routilux_dist.cluster.coordinator import SHUT_DOWN, Coordinator
 from routilux_dist.cluster.crew import IDLE_SECONDS, Crew
 from routilux_dist.cluster.inbox import Answer
 from routilux_dist.cluster.launch import RayHands
+from routilux_dist.cluster.wires import Door, Doorway, End, NotLightError
 from routilux_dist.coordinator.events import Event
 from routilux_dist.driver.driver import Gone
 from routilux_dist.driver.session import Opening
@@ -38,6 +43,13 @@ class Hub:
         self._first = first
         self._coordinators: dict[str, Coordinator] = {}
         self._crew: Crew | None = None
+        self._doorway: Doorway | None = None
+        #: Doors for clients, by running flow, and calls that came through them and are not answered yet.
+        self._doors: dict[str, Door] = {}
+        self._answering: set[asyncio.Task[None]] = set()
+        #: Answers with references in them, which Ray has to bring, by the number under which they are asked for.
+        self._apart: dict[int, Answer] = {}
+        self._numbers = itertools.count()
 
     async def open(
         self,
@@ -48,8 +60,8 @@ class Hub:
         validate: bool,
         nodes: Mapping[str, Mapping[str, float]],
         opening: Opening | None = None,
-    ) -> None:
-        """Start the coordinator of a flow.
+    ) -> Door:
+        """Start the coordinator of a flow; return how its client may connect.
 
         Args:
             running: Identifier of the running flow.
@@ -62,14 +74,44 @@ class Hub:
         """
         if self._crew is None:
             cpus = {node: has.get("CPU", 0.0) for node, has in nodes.items()}
+            self._doorway = Doorway(ray.get_runtime_context().get_node_id())
             self._crew = Crew(
-                RayHands({n: c for n, c in cpus.items() if c > 0}, self._first),
+                RayHands({n: c for n, c in cpus.items() if c > 0}, self._doorway, self._first),
                 most=2 * max(1, int(sum(cpus.values()))),
             )
             self._first = None
             self._sweep(self._crew)
+            await self._doorway.open()
         found = Coordinator(shipment, running, workers, tuning, validate, list(nodes.values()), self._crew, opening)
         self._coordinators[running] = found
+        assert self._doorway is not None
+        door = self._doors[running] = self._doorway.expect(self._connected)
+        return door
+
+    def _connected(self, end: End) -> None:
+        end.hear = functools.partial(self._asked, end)
+
+    def _asked(self, end: End, message: Any) -> None:
+        task = asyncio.ensure_future(self._answer(end, *message))
+        self._answering.add(task)  # the loop itself holds tasks weakly
+        task.add_done_callback(self._answering.discard)
+
+    async def _answer(self, end: End, number: int, method: str, arguments: tuple[Any, ...]) -> None:
+        try:
+            answer = await (self.take if method == "take" else self.news)(*arguments)
+        except Exception as exc:
+            end.send((number, None, exc))
+            return
+        try:
+            end.send((number, answer, None))
+        except NotLightError:
+            apart = next(self._numbers)
+            self._apart[apart] = answer
+            end.send((number, apart, None))
+
+    async def rest(self, apart: int) -> Answer:
+        """Return an answer that could not go through the socket."""
+        return self._apart.pop(apart)
 
     def _sweep(self, crew: Crew) -> None:
         crew.sweep(SystemClock().monotonic())
@@ -118,6 +160,8 @@ class Hub:
     async def shut_down(self, running: str) -> None:
         """End a running flow. It stays until its client has fetched how its jobs ended."""
         coordinator = self._coordinators.get(running)
+        if running in self._doors and self._doorway is not None:
+            self._doorway.forget(self._doors.pop(running))
         if coordinator is not None:
             await coordinator.shut_down()
 

@@ -10,6 +10,8 @@ import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from routilux_dist.cluster import remotes, resources
+from routilux_dist.cluster.reach import Reach
+from routilux_dist.cluster.wires import Doorway
 from routilux_dist.plan.plan import Plan
 
 
@@ -58,16 +60,23 @@ class RayHands:
 
     Args:
         nodes: CPUs by node id, for nodes that can hold members.
+        doorway: Where they connect, those on its node.
         first: A member that was started already.
     """
 
-    def __init__(self, nodes: Mapping[str, float], first: Started | None = None) -> None:
-        self._nodes, self._first = dict(nodes), first
+    def __init__(self, nodes: Mapping[str, float], doorway: Doorway, first: Started | None = None) -> None:
+        self._nodes, self._doorway, self._first = dict(nodes), doorway, first
         #: Member -> node.
         self._at: dict[Any, str] = {}
+        self._reaches: dict[Any, Reach] = {}
 
-    def launch(self, number: int) -> Any:
-        """Start the process of a member and return its handle."""
+    def launch(self, number: int) -> Reach:
+        """Start the process of a member and return how it is reached."""
+        actor = self._launch(number)
+        reach = self._reaches[actor] = Reach(actor, self._doorway)
+        return reach
+
+    def _launch(self, number: int) -> Any:
         if self._first is not None:
             first, self._first = self._first, None
             self._at[first.actor] = first.node
@@ -92,6 +101,9 @@ class RayHands:
     def end(self, actor: Any) -> None:
         """End the process of a member."""
         self._at.pop(actor, None)
+        reach = self._reaches.pop(actor, None)
+        if reach is not None:
+            reach.end()
         ray.kill(actor)
 
 

@@ -25,8 +25,10 @@ def actor(cls: type, *, max_restarts: int = 0, **options: Any) -> Any:
 run_slice: Any = _remote(num_returns=2, max_retries=0, enable_task_events=False)(calls.run_slice)
 
 #: A process that runs slices of stateless routines. "run": a slice that runs, and those that wait for it; "aside": what has to
-#: get through meanwhile.
-CrewMember: Any = actor(calls.CrewMember, num_cpus=0, max_concurrency=2, concurrency_groups={"run": 4, "aside": 1})
+#: get through meanwhile; "stay": a call that lasts as long as its hub.
+CrewMember: Any = actor(
+    calls.CrewMember, num_cpus=0, max_concurrency=2, concurrency_groups={"run": 4, "aside": 1, "stay": 1}
+)
 
 #: A process that serves one group.
 HostActor: Any = actor(calls.HostActor)

@@ -165,6 +165,8 @@ class SavedHub(Hub):
 
     async def leave(self) -> None:
         """End this process; its workers and homes end with it. Ray does not bring back an actor that ends by itself."""
+        if self._crew is not None:
+            self._crew.end()  # Ray waits for calls that are out, and those that tell of their deaths always are
         ray.actor.exit_actor()  # type: ignore[no-untyped-call]
 
 

@@ -15,6 +15,7 @@ import ray
 import ray.exceptions
 
 from routilux_dist.cluster import sending
+from routilux_dist.cluster.caller import Caller
 from routilux_dist.cluster.inbox import Answer
 from routilux_dist.cluster.sending import Mail
 from routilux_dist.coordinator.commands import Report
@@ -55,7 +56,8 @@ class RaySession:
             payload_bytes=opening.tuning.max_payload_bytes,
             codec=opening.codec,
         )
-        ray.get(hub.open.remote(self._running, shipment, opening.workers, opening.tuning, opening.validate, nodes))
+        opened = hub.open.remote(self._running, shipment, opening.workers, opening.tuning, opening.validate, nodes)
+        self._caller = Caller(hub, ray.get(opened))
         self._closed = False
         self._gone: str | None = None
         #: Jobs that the coordinator knows and that have not ended.
@@ -107,7 +109,7 @@ class RaySession:
             return
         if event.job in self._begun:
             try:
-                ray.get(self._take([event]), timeout=CONTROL_SECONDS)
+                self._take([event]).result(timeout=CONTROL_SECONDS)
             except ray.exceptions.RayActorError as exc:
                 self._lost(exc)
             return
@@ -154,6 +156,9 @@ class RaySession:
         for thread in (self._sender.thread, self._listener):
             if threading.current_thread() is not thread:
                 thread.join(timeout=JOIN_SECONDS)
+        self._caller.close()
+        if self._caller.thread is not None and threading.current_thread() is not self._caller.thread:
+            self._caller.thread.join(timeout=JOIN_SECONDS)
 
     @property
     def closed(self) -> bool:
@@ -176,18 +181,17 @@ class RaySession:
         return block._replace(body=Stored(ray.put([block.body]), 0)) if self._is_large(block) else block
 
     def _call(self, events: list[Event], linger: bool) -> Future[Any]:
-        _check_ray()
         call = self._take(events, self._client, linger)
         posted = [event.job for event in events if isinstance(event, Posted)]
         self._begun.update(posted)
         with self._counting:
             self._unsent.subtract(posted)
             self._unsent = +self._unsent
-        return call.future()  # type: ignore[no-any-return]
+        return call
 
-    def _take(self, events: list[Event], client: str = "", linger: bool = False) -> Any:
+    def _take(self, events: list[Event], client: str = "", linger: bool = False) -> Future[Any]:
         """Have the coordinator take in events, after those of the calls before this one."""
-        return self._hub.take.remote(self._running, events, client, linger, (self._client, next(self._turns)))
+        return self._caller.call("take", self._running, events, client, linger, (self._client, next(self._turns)))
 
     def _listen(self) -> None:
         """Pass on the news that calls bring, in their order; one call is always out to wait for them."""
@@ -207,8 +211,7 @@ class RaySession:
             self._lost(exc)
 
     def _ask_for_news(self) -> None:
-        _check_ray()
-        self._poll = self._hub.news.remote(self._running, self._client).future()
+        self._poll = self._caller.call("news", self._running, self._client)
         self._poll.add_done_callback(self._answers.put)
 
     def _next_answer(self) -> Answer:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 
@@ -12,17 +12,20 @@ T = TypeVar("T")
 LOOK_SECONDS = 0.05
 
 
-class _Call(Generic[T]):
-    """A call that waits for its turn, and what became of it."""
+class Call(Generic[T]):
+    """A call that waits for its turn, and what became of it.
 
-    __slots__ = ("done", "error", "function", "result")
+    Attributes:
+        result: What it returned; None if it was dropped.
+        error: What it raised.
+    """
 
-    def __init__(self, function: Callable[[], T]) -> None:
-        self.function = function
+    __slots__ = ("error", "function", "result", "then")
+
+    def __init__(self, function: Callable[[], T], then: Callable[[Call[T]], object]) -> None:
+        self.function, self.then = function, then
         self.result: T | None = None
         self.error: BaseException | None = None
-        self.done = threading.Lock()  # held until it is done: the cheapest thing to wait for
-        self.done.acquire()
 
 
 class Turns:
@@ -35,8 +38,8 @@ class Turns:
         self._bell = threading.Condition(threading.Lock())
         #: Number of the call that runs, or that is begun next; whether it runs.
         self._turn, self._running = 0, False
-        self._present: _Call[object] | None = None
-        self._waiting: dict[int, _Call[object]] = {}
+        self._present: Call[Any] | None = None
+        self._waiting: dict[int, Call[Any]] = {}
         #: Numbers that will not be begun.
         self._dropped: set[int] = set()
         #: Whether somebody wants the running call to end.
@@ -51,18 +54,33 @@ class Turns:
             function: Called in the one thread.
             look: Called now and then while this waits.
         """
-        call = _Call(function)
-        with self._bell:
-            if number in self._dropped or number < self._turn:
-                return None
-            self._waiting[number] = call  # type: ignore[assignment]
-            self._bell.notify()
-        while not call.done.acquire(timeout=-1 if look is None else LOOK_SECONDS):
+        done = threading.Lock()  # held until it is done: the cheapest thing to wait for
+        done.acquire()
+        call = self.begin(number, function, lambda call: done.release())
+        while not done.acquire(timeout=-1 if look is None else LOOK_SECONDS):
             if look is not None:
                 look()
         if call.error is not None:
             raise call.error
         return call.result
+
+    def begin(self, number: int, function: Callable[[], T], then: Callable[[Call[T]], object]) -> Call[T]:
+        """Have a function called when it is a number's turn; waits for nothing.
+
+        Args:
+            number: Its number.
+            function: Called in the one thread.
+            then: Called with what became of it, in any thread; must not raise.
+        """
+        call = Call(function, then)
+        with self._bell:
+            dropped = number in self._dropped or number < self._turn
+            if not dropped:
+                self._waiting[number] = call
+                self._bell.notify()
+        if dropped:
+            then(call)
+        return call
 
     def answer(self, result: object) -> None:
         """Answer for the call that runs: it will never return. Nothing is begun after it; the process has to end."""
@@ -70,7 +88,7 @@ class Turns:
             call = self._present
         assert call is not None, "only a call that runs can be answered for"
         call.result = result
-        call.done.release()
+        call.then(call)
 
     def drop(self, number: int, stop: bool = False) -> None:
         """Do not begin a call; with `stop`, ask it to end if it runs already."""
@@ -82,7 +100,7 @@ class Turns:
             waiting = self._waiting.pop(number, None)
             self._bell.notify()
         if waiting is not None:
-            waiting.done.release()
+            waiting.then(waiting)
 
     def _serve(self) -> None:
         while True:
@@ -94,9 +112,9 @@ class Turns:
             with self._bell:
                 self._turn += 1
                 self._running = self.stopping = False
-            call.done.release()
+            call.then(call)
 
-    def _next(self) -> _Call[object]:
+    def _next(self) -> Call[Any]:
         with self._bell:
             while True:
                 while self._turn in self._dropped:

@@ -46,3 +46,8 @@ class Vacated:
         """End processes that were vacated before some moment: nobody had a use for them."""
         while self._kept and self._kept[0].since < before:
             self._end(self._kept.pop(0).actor)
+
+    def end(self) -> None:
+        """End all of them."""
+        while self._kept:
+            self._end(self._kept.pop().actor)

@@ -12,6 +12,7 @@ import ray.exceptions
 from routilux_dist.clock import Clock
 from routilux_dist.cluster import bodies, remotes, resources
 from routilux_dist.cluster.crew import Crew, Share
+from routilux_dist.cluster.reach import Outcome, by_ray
 from routilux_dist.plan.plan import GroupKind, GroupPlan, Plan
 from routilux_dist.wire.slices import Slice
 from routilux_workers.entry import Shipment
@@ -55,6 +56,8 @@ class Workplaces:
         self._load: dict[tuple[int, int], int] = {}
         #: Slice -> where it was sent.
         self._at: dict[int, _Sent] = {}
+        #: Slice -> reference of its receipt, where Ray was called.
+        self._refs: dict[int, Any] = {}
         #: Slices that had no part in the end of their actor.
         self._innocent: set[int] = set()
 
@@ -66,12 +69,14 @@ class Workplaces:
         names = "+".join(group.routines[:3]) + ("+…" if len(group.routines) > 3 else "")
         return f"{self._plan.flow}/{names}" + ("" if number is None else f"#{number}")
 
-    def send(self, work: Slice) -> list[Any]:
-        """Send a slice; return the references of its two results."""
+    def send(self, work: Slice) -> Outcome:
+        """Send a slice; return what becomes of it."""
         sent, arguments = bodies.attach(work)
         task = self._tasks.get(work.group)
         if task is not None:
-            return task.remote(self._running, [self._shipment], sent, self._inline, *arguments)  # type: ignore[no-any-return]
+            refs = task.remote(self._running, [self._shipment], sent, self._inline, *arguments)
+            self._refs[work.id] = refs[0]
+            return by_ray(*refs)
         if work.group in self._plain:
             assert self._share is not None
             return self._share.send(work.id, sent, self._inline, *arguments, alone=work.alone)  # type: ignore[no-any-return]
@@ -80,7 +85,9 @@ class Workplaces:
         self._at[work.id] = _Sent(place, actor, self._moving_in.get(actor))
         self._load[place] = self._load.get(place, 0) + 1
         method = actor.run.options(num_returns=2)
-        return method.remote(sent, self._inline, *arguments)  # type: ignore[no-any-return]
+        refs = method.remote(sent, self._inline, *arguments)
+        self._refs[work.id] = refs[0]
+        return by_ray(*refs)
 
     def _place(self, group: GroupPlan, partition: int) -> tuple[int, int]:
         if group.kind is not GroupKind.ACTORS or group.is_async:  # the slice names its host
@@ -120,6 +127,7 @@ class Workplaces:
         """A slice is no longer out; return whether somebody still wants it."""
         if self._share is not None and slice_id in self._share:
             return self._share.done(slice_id, now, well)
+        self._refs.pop(slice_id, None)
         at = self._at.pop(slice_id, None)
         if at is not None:
             place, actor, _ = at
@@ -139,14 +147,15 @@ class Workplaces:
         if self._share is not None:
             self._share.hold_back()
 
-    def stop(self, slice_id: int, receipt: Any, force: bool) -> None:
+    def stop(self, slice_id: int, force: bool) -> None:
         """Stop a slice that nobody wants. A process notices by itself, or is replaced."""
         if self._share is not None and slice_id in self._share:
             self._share.stop(slice_id, force)
         elif force and slice_id in self._at:
             self.retire(slice_id)
-        else:
-            asyncio.get_running_loop().call_later(SENDING_SECONDS, functools.partial(ray.cancel, receipt, force=force))
+        elif slice_id in self._refs:
+            cancel = functools.partial(ray.cancel, self._refs[slice_id], force=force)
+            asyncio.get_running_loop().call_later(SENDING_SECONDS, cancel)
 
     def actor_of(self, slice_id: int) -> Any:
         """Return the actor that has a slice; None if it is a task."""

@@ -15,16 +15,17 @@ class Method:
     def __init__(self, calls: list[tuple[Any, ...]], name: str) -> None:
         self.calls, self.name = calls, name
 
-    def remote(self, *arguments: Any) -> str:
+    def __call__(self, *arguments: Any) -> str:
         self.calls.append((self.name, *arguments))
         return f"{self.name}-result"
 
 
 class Actor:
-    """Notes what it is called for."""
+    """A member, and how it is reached; notes what it is called for."""
 
     def __init__(self, number: int) -> None:
         self.number = number
+        self.actor = self
         self.calls: list[tuple[Any, ...]] = []
 
     def __getattr__(self, name: str) -> Method:

@@ -39,3 +39,13 @@ def test_those_that_nobody_wants_end_after_a_while() -> None:
     kept.sweep(6.0)
     assert ended == ["a", "b"]
     assert kept.take() is None
+
+
+def test_all_of_them_can_be_ended() -> None:
+    ended: list[str] = []
+    kept = Vacated(9, ended.append)
+    kept.add("a", 0.0)
+    kept.add("b", 5.0)
+    kept.end()
+    assert sorted(ended) == ["a", "b"]
+    assert kept.take() is None

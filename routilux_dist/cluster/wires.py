@@ -1,0 +1,260 @@
+"""Sockets between processes of one node: a call through Ray costs its two sides a millisecond of CPU, whatever it says.
+
+A hub opens a doorway; members of its crew and clients come through it, each with a key of its own that it got in a call of Ray's.
+What is sent are pickles, read by nobody who has not shown a key. Everything else stays Ray's: who lives and who has died, large
+bodies, and all that goes from one node to another.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import copyreg
+import hmac
+import io
+import os
+import pickle
+import secrets
+import socket
+import struct
+import threading
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import ray
+
+#: Before each message: its size in bytes.
+_SIZE = struct.Struct("!Q")
+_NOTHING = bytes(_SIZE.size)
+KEY_BYTES = 32
+#: Seconds that a doorway has to take a connection in: both processes are on the same node.
+DIAL_SECONDS = 5.0
+
+
+class Door(NamedTuple):
+    """How one process may connect.
+
+    Attributes:
+        node: Where that is possible.
+        name: Of an abstract socket: there is no file that could be left behind.
+        key: What it has to say first.
+    """
+
+    node: str
+    name: str
+    key: bytes
+
+
+class NotLightError(TypeError):
+    """A message holds a reference: Ray has to see where those go, or it forgets what they stand for."""
+
+
+def _refuse(reference: Any) -> Any:
+    raise NotLightError(f"{reference} cannot be sent through a socket")
+
+
+class _Pickler(pickle.Pickler):
+    dispatch_table = {**copyreg.dispatch_table, ray.ObjectRef: _refuse}  # noqa: RUF012 - as the base class has it
+
+
+def pack(message: Any) -> bytes:
+    """Return the bytes of a message as they are sent.
+
+    Raises:
+        NotLightError: There is a reference in it.
+    """
+    stream = io.BytesIO(_NOTHING)
+    stream.seek(_SIZE.size)
+    _Pickler(stream, pickle.HIGHEST_PROTOCOL).dump(message)
+    stream.seek(0)
+    stream.write(_SIZE.pack(stream.getbuffer().nbytes - _SIZE.size))
+    return stream.getvalue()
+
+
+class End(asyncio.Protocol):
+    """A hub's end of a connection, in its event loop."""
+
+    def __init__(self, admit: Callable[[bytes, End], bool]) -> None:
+        self._admit = admit
+        self._admitted = False
+        self._received = bytearray()
+        self._transport: asyncio.Transport | None = None
+        #: Called with each message, and when there will be none any more; whoever admits it sets them.
+        self.hear: Callable[[Any], None] = lambda message: None
+        self.ended: Callable[[], None] = lambda: None
+
+    @property
+    def open(self) -> bool:
+        """Whether the other side can be reached."""
+        return self._transport is not None
+
+    def send(self, message: Any) -> None:
+        """Send a message; waits for nothing. One that cannot be sent any more is lost: `ended` tells.
+
+        Raises:
+            NotLightError: There is a reference in it.
+        """
+        data = pack(message)
+        if self._transport is not None:
+            self._transport.write(data)
+
+    def close(self) -> None:
+        """End the connection."""
+        if self._transport is not None:
+            self._transport.close()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        if _is_mine(transport.get_extra_info("socket")):
+            self._transport = transport
+        else:
+            transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        self._received += data
+        if not self._admitted and len(self._received) >= KEY_BYTES:
+            self._admitted = self._admit(bytes(self._received[:KEY_BYTES]), self)
+            del self._received[:KEY_BYTES]
+            if not self._admitted and self._transport is not None:
+                self._transport.abort()
+        if self._admitted:
+            for message in self._messages():
+                self.hear(message)
+
+    def _messages(self) -> list[Any]:
+        found = []
+        at = 0
+        while len(self._received) - at >= _SIZE.size:
+            (size,) = _SIZE.unpack_from(self._received, at)
+            end = at + _SIZE.size + size
+            if len(self._received) < end:
+                break
+            with memoryview(self._received) as view:
+                found.append(pickle.loads(view[at + _SIZE.size : end]))  # noqa: S301 - it has shown its key
+            at = end
+        del self._received[:at]
+        return found
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self._transport = None
+        self.ended()
+
+
+class Doorway:
+    """A hub's socket."""
+
+    def __init__(self, node: str) -> None:
+        self._node = node
+        self._name = f"routilux-{secrets.token_hex(16)}"
+        self._socket = _listen(self._name)
+        #: Keys that nobody has used yet, and who is told when somebody does.
+        self._expected: dict[bytes, Callable[[End], None]] = {}
+        self._server: asyncio.Server | None = None
+
+    async def open(self) -> None:
+        """Take in whoever connects."""
+        if self._socket is not None:
+            loop = asyncio.get_running_loop()
+            self._server = await loop.create_unix_server(lambda: End(self._admit), sock=self._socket)
+
+    def expect(self, then: Callable[[End], None]) -> Door:
+        """Return a door for one connection; `then` is called when it is there."""
+        key = secrets.token_bytes(KEY_BYTES)
+        self._expected[key] = then
+        return Door(self._node, self._name, key)
+
+    def forget(self, door: Door) -> None:
+        """Nobody is to come through a door any more."""
+        self._expected.pop(door.key, None)
+
+    def close(self) -> None:
+        """Let nobody connect any more."""
+        if self._server is not None:
+            self._server.close()
+
+    def _admit(self, key: bytes, end: End) -> bool:
+        for expected in self._expected:
+            if hmac.compare_digest(expected, key):
+                self._expected.pop(expected)(end)
+                return True
+        return False
+
+
+def _listen(name: str) -> socket.socket | None:
+    """Return a socket that others can connect to; None where the system has none that are abstract."""
+    try:
+        listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        listening.bind(f"\0{name}")
+        listening.listen()
+    except (OSError, AttributeError):
+        return None
+    return listening
+
+
+class Wire:
+    """The other end of a connection, in a process that has threads."""
+
+    def __init__(self, connected: socket.socket) -> None:
+        self._socket = connected
+        self._sending = threading.Lock()
+        self._process = os.getpid()
+
+    def send(self, message: Any) -> None:
+        """Send a message.
+
+        Raises:
+            OSError: The hub is gone.
+            NotLightError: There is a reference in it.
+        """
+        data = pack(message)
+        if os.getpid() == self._process:  # a child that user code has forked is not whom the hub knows
+            with self._sending:
+                self._socket.sendall(data)
+
+    def listen(self, hear: Callable[[Any], None], ended: Callable[[], None], name: str) -> threading.Thread:
+        """Have a thread call `hear` with each message, and `ended` when there will be none any more."""
+        thread = threading.Thread(target=self._listen, args=(hear, ended), name=name, daemon=True)
+        thread.start()
+        return thread
+
+    def _listen(self, hear: Callable[[Any], None], ended: Callable[[], None]) -> None:
+        with contextlib.suppress(OSError), self._socket.makefile("rb", 1 << 16) as stream:
+            while len(size := stream.read(_SIZE.size)) == _SIZE.size:
+                wanted = _SIZE.unpack(size)[0]
+                data = stream.read(wanted)
+                if len(data) < wanted:
+                    break
+                hear(pickle.loads(data))  # noqa: S301 - from the hub, whose door it came through
+        with self._sending:
+            self._socket.close()
+        ended()
+
+    def close(self) -> None:
+        """End the connection."""
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+
+
+def dial(door: Door | None, node: str) -> Wire | None:
+    """Connect to a hub; None if that is on another node, or cannot be reached in this way."""
+    if door is None or door.node != node or not hasattr(socket, "AF_UNIX"):
+        return None
+    dialled = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        dialled.settimeout(DIAL_SECONDS)
+        dialled.connect(f"\0{door.name}")
+        if not _is_mine(dialled):
+            raise OSError("somebody else listens there")
+        dialled.sendall(door.key)
+        dialled.settimeout(None)
+    except OSError:
+        dialled.close()
+        return None
+    return Wire(dialled)
+
+
+def _is_mine(connected: Any) -> bool:
+    """Whether the process at the other end belongs to the same user."""
+    credentials = connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 3 * 4)
+    _, user, _ = struct.unpack("3i", credentials)
+    return bool(user == os.getuid())

@@ -127,13 +127,6 @@ class Figures:
     mail: list[int] = field(default_factory=list)
 
 
-class Call:
-    """A method of a simulated actor."""
-
-    def __init__(self, remote: Callable[..., Any]) -> None:
-        self.remote = remote
-
-
 class Process:
     """A worker: runs slices one at a time, in the order of their turns."""
 
@@ -141,9 +134,20 @@ class Process:
         self._cluster, self._host = cluster, host
         self._waiting: deque[tuple[int, Slice]] = deque()
         self._running = False
-        self.run = Call(lambda turn, running, shipment, work: cluster.send(self._arrived, turn, work))
-        self.drop = Call(lambda turn, stop: cluster.send(self._dropped, turn))
-        self.ready = Call(lambda: None)
+        self.actor = self
+
+    # ---- for the crew: see `routilux_dist.cluster.reach` ---------------------------------------------------------
+
+    def ready(self) -> None:
+        """It has answered already."""
+
+    def run(self, turn: int, running: str, shipment: Any, work: Slice) -> None:
+        self._cluster.send(self._arrived, turn, work)
+
+    def drop(self, turn: int, stop: bool) -> None:
+        self._cluster.send(self._dropped, turn)
+
+    # ---- inside --------------------------------------------------------------------------------------------------
 
     def _arrived(self, turn: int, work: Slice) -> None:
         self._waiting.append((turn, work))
@@ -313,7 +317,7 @@ class Cluster:
         if home is None:
             self._share.send(work.id, work, alone=work.alone)
         else:
-            home.run.remote(work.id, "flow", None, work)
+            home.run(work.id, "flow", None, work)
 
     def abort(self, slice_id: int, force: bool) -> None:
         raise AssertionError("nobody stops anything here")
@@ -333,7 +337,7 @@ class Cluster:
         assert self._shared is not None
         return Process(self, self._shared)
 
-    def watch(self, result: Any, then: Callable[[bool, Any], None]) -> None:
+    def watch(self, result: Any, then: Callable[[bool], None]) -> None:
         """Members have answered already."""
 
     def end(self, actor: Process) -> None:

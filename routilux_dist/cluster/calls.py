@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
+import queue
 import signal
 import sys
 import threading
@@ -16,7 +17,7 @@ import ray
 
 from routilux_dist.cluster import bodies, wires
 from routilux_dist.cluster.turns import Call, Turns
-from routilux_dist.cluster.wires import Door, Wire
+from routilux_dist.cluster.wires import Door, NotLightError, Wire
 from routilux_dist.flow.routine import Routine
 from routilux_dist.plan.plan import GroupKind
 from routilux_dist.wire.block import Packed
@@ -30,7 +31,7 @@ from routilux_workers.surroundings import Surroundings
 T = TypeVar("T")
 
 #: What a slice's call returns: the receipt, and the bodies that are too large to travel with it.
-Result = tuple[Receipt, "list[Packed] | None"]
+Result = tuple["Receipt | None", "list[Packed] | None"]
 
 
 #: Whether Ray asked this process to cancel the task that runs.
@@ -112,6 +113,32 @@ def run_slice(
     return receipt, bodies.detach(receipt, inline_bytes)
 
 
+def _answer(number: int, outcome: Callable[[], Receipt | None], inline_bytes: int, apart: dict[int, Result]) -> bytes:
+    """Return what goes back through a wire: (number, receipt, whether there is more, traceback or None).
+
+    Args:
+        number: Of the call.
+        outcome: Returns the receipt, or raises.
+        inline_bytes: Bodies above this size do not travel with it.
+        apart: Gets what does not go through a wire, until a call of Ray's fetches it (`rest`): (None, large bodies), or all.
+    """
+    receipt = stored = None
+    try:
+        receipt = outcome()
+        stored = None if receipt is None else bodies.detach(receipt, inline_bytes)
+        answer = wires.pack((number, receipt, stored is not None, None))
+        if stored is not None:
+            apart[number] = None, stored
+    except NotLightError:
+        apart[number] = receipt, stored
+        answer = wires.pack((number, None, True, None))
+    except BaseException as exc:
+        if not isinstance(exc, Exception) and threading.current_thread() is threading.main_thread():
+            raise  # the process is to end
+        answer = wires.pack((number, None, False, traceback.format_exc()))
+    return answer
+
+
 #: Containers that a process makes before young ones are looked through for cycles, and looks that pass before older ones
 #: are, too. State of a hundred thousand keys, looked through as often as Python would by itself, took as long as all the rest.
 #: Young ones still are looked at often: they may hold large things.
@@ -144,8 +171,8 @@ class CrewMember:
         #: The way to the hub beside Ray's, if there is one, and whether that has ended.
         self._wire: Wire | None = None
         self._alone = threading.Event()
-        #: What is too large for it, by the number of its call, until it is fetched.
-        self._apart: dict[int, list[Packed]] = {}
+        #: See `_answer`; by the number of the call.
+        self._apart: dict[int, Result] = {}
         sys.setswitchinterval(SWITCH_SECONDS)
         _prepare()
 
@@ -172,23 +199,14 @@ class CrewMember:
     def _reply(self, turn: int, call: Call[Receipt], inline_bytes: int) -> None:
         """Tell the hub what became of a call that came through the wire."""
         assert self._wire is not None
+        answer = _answer(turn, call.outcome, inline_bytes, self._apart)
         with contextlib.suppress(OSError):  # it is gone, and this process soon will be
-            try:
-                if call.error is not None:
-                    raise call.error
-                apart = None if call.result is None else bodies.detach(call.result, inline_bytes)
-                if apart is not None:
-                    self._apart[turn] = apart
-                self._wire.send((turn, call.result, apart is not None, None))
-            except OSError:
-                raise
-            except BaseException:  # what cannot be sent, too: the hub must not wait for ever
-                self._wire.send((turn, None, False, traceback.format_exc()))
+            self._wire.post(answer)
 
     @ray.method(num_returns=2, concurrency_group="aside")
-    def rest(self, turn: int) -> tuple[None, list[Packed]]:
-        """Return what was too large to go through the wire, behind something that is there when that is."""
-        return None, self._apart.pop(turn)
+    def rest(self, turn: int) -> Result:
+        """See `_answer`."""
+        return self._apart.pop(turn)
 
     @ray.method(num_returns=2, concurrency_group="run")
     def run(
@@ -261,6 +279,14 @@ class HostActor:
         #: That thread, where user code runs in it; None for homes.
         self._turns: Turns | None = None
         self._turn = 0
+        #: What it attends to, if it does; the slice that came through it and runs, and whether that was cancelled; slices that
+        #: were cancelled before.
+        self._wire: Wire | None = None
+        self._runs = -1
+        self._stopping = False
+        self._dropped: set[int] = set()
+        #: See `_answer`.
+        self._apart: dict[int, Result] = {}
         _prepare()
         #: What the process was like before any routine came here.
         self._surroundings = Surroundings()
@@ -290,10 +316,13 @@ class HostActor:
 
     def _look(self) -> None:
         assert self._turns is not None
-        self._turns.stopping = self._turns.stopping or _is_cancelled("")
+        self._turns.stopping = self._turns.stopping or self._was_stopped("")
 
     def _is_cancelled(self, job: str) -> bool:
-        return _is_cancelled(job) if self._turns is None else self._turns.stopping
+        return self._was_stopped(job) if self._turns is None else self._turns.stopping
+
+    def _was_stopped(self, job: str) -> bool:
+        return _is_cancelled(job) if self._wire is None else self._stopping
 
     def _build(self) -> None:
         assert self._place is not None, "it was vacated"
@@ -306,10 +335,48 @@ class HostActor:
         if self._turns is not None:
             self._host.when_stuck(self._turns.answer)
 
+    def attend(self, door: Door) -> None:
+        """Serve what comes through a socket, until its coordinator says that it is to leave it, or is gone."""
+        self._wire = wires.dial(door, ray.get_runtime_context().get_node_id())
+        if self._wire is None:
+            return
+        calls: queue.SimpleQueue[tuple[Slice, int] | None] = queue.SimpleQueue()
+
+        def hear(message: Any) -> None:
+            if isinstance(message, int):
+                self._stopping = self._stopping or message == self._runs
+                self._dropped.add(message)
+            else:
+                calls.put(message)
+
+        self._wire.listen(hear, lambda: calls.put(None), "routilux-wire")
+        while (call := calls.get()) is not None:
+            self._attend_to(*call)
+        self._dropped.clear()
+        self._wire.close()
+        self._wire = None
+
+    def _attend_to(self, work: Slice, inline_bytes: int) -> None:
+        assert self._wire is not None
+        self._stopping, self._runs = False, work.id
+        answer = _answer(
+            work.id, lambda: None if work.id in self._dropped else self._serve(work), inline_bytes, self._apart
+        )
+        self._runs = -1
+        with contextlib.suppress(OSError):  # the hub is gone
+            self._wire.post(answer)
+
+    def rest(self, slice_id: int) -> Result:
+        """See `_answer`."""
+        return self._apart.pop(slice_id)
+
     def run(self, work: Slice, inline_bytes: int, *arguments: Any) -> Result:
         """Run a slice."""
-        receipt = self._do(lambda: self._run(bodies.resolve(work, arguments)), self._look)
+        receipt = self._serve(bodies.resolve(work, arguments))
         return receipt, bodies.detach(receipt, inline_bytes)
+
+    def _serve(self, work: Slice) -> Receipt:
+        return self._do(lambda: self._run(work), self._look)
 
     def _run(self, work: Slice) -> Receipt:
         if self._host is None and self._broken is None:

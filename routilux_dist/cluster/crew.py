@@ -17,7 +17,11 @@ class Hands(Protocol):
     """What touches the world for a crew."""
 
     def launch(self, number: int) -> Any:
-        """Start the process of a member and return how it is reached, see `Reach`."""
+        """Start the process of a member and return how it is reached, see `MemberReach`."""
+        ...
+
+    def host(self, actor: Any) -> Any:
+        """Return how a home, or a member of an actor pool, is reached, see `HostReach`."""
         ...
 
     def watch(self, result: Any, then: Callable[[bool], None]) -> None:

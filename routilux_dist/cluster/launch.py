@@ -10,7 +10,7 @@ import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from routilux_dist.cluster import remotes, resources
-from routilux_dist.cluster.reach import Reach
+from routilux_dist.cluster.reach import HostReach, MemberReach
 from routilux_dist.cluster.wires import Doorway
 from routilux_dist.plan.plan import Plan
 
@@ -68,13 +68,17 @@ class RayHands:
         self._nodes, self._doorway, self._first = dict(nodes), doorway, first
         #: Member -> node.
         self._at: dict[Any, str] = {}
-        self._reaches: dict[Any, Reach] = {}
+        self._reaches: dict[Any, MemberReach] = {}
 
-    def launch(self, number: int) -> Reach:
+    def launch(self, number: int) -> MemberReach:
         """Start the process of a member and return how it is reached."""
         actor = self._launch(number)
-        reach = self._reaches[actor] = Reach(actor, self._doorway)
+        reach = self._reaches[actor] = MemberReach(actor, self._doorway)
         return reach
+
+    def host(self, actor: Any) -> HostReach:
+        """Return how a home, or a member of an actor pool, is reached."""
+        return HostReach(actor, self._doorway)
 
     def _launch(self, number: int) -> Any:
         if self._first is not None:

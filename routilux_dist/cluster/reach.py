@@ -1,22 +1,27 @@
-"""How a hub reaches a member of its crew: by Ray's calls, and for what is light through a socket."""
+"""How a hub reaches its workers: by Ray's calls, and for what is light through a socket."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 from collections.abc import Coroutine
 from typing import Any, TypeAlias
 
+import ray
 import ray.exceptions
 
 from routilux_dist.cluster import bodies
-from routilux_dist.cluster.wires import Doorway, End
+from routilux_dist.cluster.wires import Doorway, End, NotLightError
 from routilux_dist.wire.slices import Receipt, Slice
 
 #: What became of a slice: its receipt, None if it was not begun, and the reference of what is too large to travel with it.
 Outcome: TypeAlias = "Coroutine[Any, Any, tuple[Receipt | None, Any]]"
 #: Seconds in which Ray has to tell of a process's death when its socket has ended.
 VERDICT_SECONDS = 5.0
+#: Seconds before Ray is asked to cancel a call: one that is cancelled while it is being sent may never arrive, and an actor then
+#: waits half a minute for it and refuses those that came after it.
+SENDING_SECONDS = 0.2
 
 
 async def by_ray(receipt: Any, stored: Any) -> tuple[Receipt | None, Any]:
@@ -24,44 +29,129 @@ async def by_ray(receipt: Any, stored: Any) -> tuple[Receipt | None, Any]:
     return await receipt, stored
 
 
-class Reach:
-    """A member, as its hub reaches it.
+def cancel(ref: Any, force: bool = False) -> None:
+    """Have Ray cancel a call, once it has been sent for sure."""
+    asyncio.get_running_loop().call_later(SENDING_SECONDS, functools.partial(ray.cancel, ref, force=force))
 
-    That it lives, Ray tells: a call that never returns fails when the process is gone. The end of the socket would not do, which
-    children that user code has forked may hold open.
+
+class _Line:
+    """A socket to a process, and the slices that are out there.
+
+    That the process lives, Ray tells: a call that lasts as long as the socket fails when it is gone. The end of the socket would
+    not do, which children that user code has forked may hold open.
     """
 
     def __init__(self, actor: Any, doorway: Doorway) -> None:
-        self.actor = actor
-        self._doorway = doorway
-        self._door = doorway.expect(self._connected)
+        self._actor, self._doorway = actor, doorway
+        self.door = doorway.expect(self._connected)
         self._end: End | None = None
-        self._watching: asyncio.Task[None] | None = None
-        #: Slices that were sent through the socket and are not answered, by the number of their call.
+        self._leaving = False
+        #: Set to whether it is connected, as soon as that is known.
+        self.connected: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._out: dict[int, asyncio.Future[tuple[Receipt | None, bool]]] = {}
+
+    @property
+    def open(self) -> bool:
+        """Whether something can be sent now."""
+        return self._end is not None and not self._leaving
+
+    def leave(self) -> None:
+        """Say that nothing more will come."""
+        self._leaving = True
+        if self._end is not None:
+            self._end.send(None)
+
+    def __contains__(self, number: int) -> bool:
+        return number in self._out
+
+    def call(self, number: int, message: Any) -> asyncio.Future[tuple[Receipt | None, bool]]:
+        """Send a slice; return what comes back: its receipt, and whether something is too large to come with it.
+
+        Raises:
+            NotLightError: It is not for a socket.
+        """
+        assert self._end is not None
+        self._end.send(message)
+        answered = self._out[number] = asyncio.get_running_loop().create_future()
+        return answered
+
+    def tell(self, message: Any) -> None:
+        """Send something that has no answer."""
+        if self._end is not None:
+            self._end.send(message)
+
+    def give_up(self) -> None:
+        """Nobody is going to connect."""
+        self._doorway.forget(self.door)
+        if not self.connected.done():
+            self.connected.set_result(False)
+
+    def fail(self, exc: BaseException) -> None:
+        """The process is gone."""
+        self.give_up()
+        out, self._out = self._out, {}
+        for answered in out.values():
+            if not answered.done():
+                answered.set_exception(exc)
+        if self._end is not None:
+            self._end.close()
+
+    def _connected(self, end: End) -> None:
+        self._end = end
+        end.hear, end.ended = self._heard, self._ended
+        if self._leaving:
+            end.send(None)
+        if not self.connected.done():
+            self.connected.set_result(True)
+
+    def _heard(self, message: Any) -> None:
+        number, receipt, apart, error = message
+        answered = self._out.pop(number, None)
+        if answered is None or answered.done():
+            return
+        if error is None:
+            answered.set_result((receipt, apart))
+        else:
+            failed = ray.exceptions.RayTaskError("run", error, RuntimeError(error))  # type: ignore[no-untyped-call]
+            answered.set_exception(failed)
+
+    def _ended(self) -> None:
+        self._end = None
+        if self._out:
+            reason = "its socket has ended, although it lives"
+            unknown = ray.exceptions.ActorUnavailableError(reason, self._actor._actor_id.binary())
+            asyncio.get_running_loop().call_later(VERDICT_SECONDS, functools.partial(self.fail, unknown))
+
+
+class MemberReach:
+    """A member of a crew, as its hub reaches it."""
+
+    def __init__(self, actor: Any, doorway: Doorway) -> None:
+        self.actor = actor
+        self._line = _Line(actor, doorway)
+        self._line.connected.add_done_callback(self._watch)
+        self._watching: asyncio.Task[None] | None = None
         #: (running flow, group) whose last slice made something large: that travels with a call of Ray's.
         self._large: set[tuple[str, int]] = set()
 
     def ready(self) -> Any:
         """Ask it to answer, and to connect; return the reference of its answer."""
-        return self.actor.ready.remote(self._door)
+        return self.actor.ready.remote(self._line.door)
 
     def run(
         self, turn: int, running: str, shipment: list[Any] | None, work: Slice, inline_bytes: int, *arguments: Any
     ) -> Outcome:
         """Have it run a slice, see `CrewMember.run`."""
-        end, what = self._end, (running, work.group)
-        if end is None or shipment is not None or arguments or what in self._large:
-            refs = self.actor.run.remote(turn, running, shipment, work, inline_bytes, *arguments)
-            return self._by_ray(what, *refs)
-        end.send((turn, running, work, inline_bytes))
-        answered = self._out[turn] = asyncio.get_running_loop().create_future()
-        return self._by_wire(turn, what, answered)
+        what = running, work.group
+        if self._line.open and shipment is None and not arguments and what not in self._large:
+            with contextlib.suppress(NotLightError):
+                return self._by_line(turn, what, self._line.call(turn, (turn, running, work, inline_bytes)))
+        return self._by_ray(what, *self.actor.run.remote(turn, running, shipment, work, inline_bytes, *arguments))
 
     def drop(self, turn: int, stop: bool) -> None:
         """Ask it not to begin a slice, see `CrewMember.drop`."""
-        if self._end is not None:
-            self._end.send((turn, stop))
+        if self._line.open:
+            self._line.tell((turn, stop))
         else:
             self.actor.drop.remote(turn, stop)
 
@@ -76,9 +166,17 @@ class Reach:
 
     def end(self) -> None:
         """It is wanted no more."""
-        self._doorway.forget(self._door)
+        self._line.give_up()
 
-    # ---- by Ray --------------------------------------------------------------------------------------------------
+    def _watch(self, connected: asyncio.Future[bool]) -> None:
+        if connected.result():
+            self._watching = asyncio.ensure_future(self._stays())
+
+    async def _stays(self) -> None:
+        try:
+            await self.actor.stay.remote()
+        except Exception as exc:
+            self._line.fail(exc)
 
     async def _by_ray(self, what: tuple[str, int], receipt_ref: Any, stored: Any) -> tuple[Receipt | None, Any]:
         receipt, _ = await by_ray(receipt_ref, stored)
@@ -86,9 +184,7 @@ class Reach:
             self._large.discard(what)
         return receipt, stored
 
-    # ---- through the socket --------------------------------------------------------------------------------------
-
-    async def _by_wire(
+    async def _by_line(
         self, turn: int, what: tuple[str, int], answered: asyncio.Future[tuple[Receipt | None, bool]]
     ) -> tuple[Receipt | None, Any]:
         receipt, apart = await answered
@@ -96,41 +192,101 @@ class Reach:
             return receipt, None
         self._large.add(what)
         there, stored = self.actor.rest.remote(turn)
-        await there
+        whole = await there
+        return receipt if whole is None else whole, stored
+
+
+class HostReach:
+    """A home, or a member of an actor pool, as its coordinator reaches it.
+
+    While it attends to its socket, its main thread does nothing else: it has to leave that before it can answer a call of Ray's.
+    """
+
+    def __init__(self, actor: Any, doorway: Doorway) -> None:
+        self.actor, self._doorway = actor, doorway
+        #: The line that it attends to, or is about to; None if it does not.
+        self._line: _Line | None = None
+        self._attending: asyncio.Task[None] | None = None
+        #: Slice -> reference of its receipt, where Ray was called.
+        self._refs: dict[int, Any] = {}
+        #: Slices that nobody wants any more and that were not sent yet.
+        self._unwanted: set[int] = set()
+        #: Whether it is worth trying to reach it in this way.
+        self._near = True
+        self._over = False
+
+    def run(self, work: Slice, inline_bytes: int, *arguments: Any) -> Outcome:
+        """Have it run a slice, see `HostActor.run`."""
+        if self._line is not None and not arguments:
+            return self._by_line(self._line, work, inline_bytes)
+        self._leave()
+        return self._by_ray(work, self._call(work, inline_bytes, *arguments))
+
+    def stop(self, slice_id: int) -> None:
+        """Ask it not to begin a slice, or let user code see that it was cancelled."""
+        ref = self._refs.get(slice_id)
+        if ref is not None:
+            cancel(ref)
+        elif self._line is not None and slice_id in self._line:
+            self._line.tell(slice_id)
+        else:
+            self._unwanted.add(slice_id)
+
+    def vacate(self) -> Any:
+        """Ask it to close its routines, see `HostActor.vacate`; return the reference of its answer."""
+        self._over = True  # a slice that still runs must not have it attend behind that: nobody would have it leave
+        self._leave()
+        return self.actor.vacate.remote()
+
+    def _call(self, work: Slice, inline_bytes: int, *arguments: Any) -> list[Any]:
+        refs: list[Any] = self.actor.run.options(num_returns=2).remote(work, inline_bytes, *arguments)
+        self._refs[work.id] = refs[0]
+        return refs
+
+    async def _by_ray(self, work: Slice, refs: list[Any]) -> tuple[Receipt | None, Any]:
+        try:
+            receipt, stored = await by_ray(*refs)
+        finally:
+            del self._refs[work.id]
+        large = receipt is not None and bodies.are_apart(receipt)
+        # Not when it is started: of two calls that are sent to a new actor at once, Ray loses one now and then.
+        if self._near and not (self._over or large or self._refs) and self._line is None:
+            self._line = _Line(self.actor, self._doorway)
+            self._attending = asyncio.ensure_future(self._attend(self._line))
         return receipt, stored
 
-    def _connected(self, end: End) -> None:
-        self._end = end
-        end.hear, end.ended = self._heard, self._ended
-        self._watching = asyncio.ensure_future(self._watch())
-
-    async def _watch(self) -> None:
+    async def _attend(self, line: _Line) -> None:
         try:
-            await self.actor.stay.remote()
+            await self.actor.attend.remote(line.door)
         except Exception as exc:
-            self._fail(exc)
-
-    def _heard(self, message: Any) -> None:
-        turn, receipt, apart, error = message
-        answered = self._out.pop(turn, None)
-        if answered is None or answered.done():
-            return
-        if error is None:
-            answered.set_result((receipt, apart))
+            line.fail(exc)
         else:
-            failed = ray.exceptions.RayTaskError("run", error, RuntimeError(error))  # type: ignore[no-untyped-call]
-            answered.set_exception(failed)
+            line.give_up()
 
-    def _ended(self) -> None:
-        self._end = None
-        reason = "its socket has ended, although it lives"
-        unknown = ray.exceptions.ActorUnavailableError(reason, self.actor._actor_id.binary())
-        asyncio.get_running_loop().call_later(VERDICT_SECONDS, functools.partial(self._fail, unknown))
+    def _leave(self) -> None:
+        """Have it come back from its socket, once it has done what it got there."""
+        if self._line is not None:
+            self._line.leave()
+            self._line = None
 
-    def _fail(self, exc: BaseException) -> None:
-        out, self._out = self._out, {}
-        for answered in out.values():
-            if not answered.done():
-                answered.set_exception(exc)
-        if self._end is not None:
-            self._end.close()
+    async def _by_line(self, line: _Line, work: Slice, inline_bytes: int) -> tuple[Receipt | None, Any]:
+        self._near = await line.connected
+        if work.id in self._unwanted:
+            self._unwanted.discard(work.id)
+            return None, None
+        try:
+            if not line.open:
+                raise NotLightError("the line is not there")
+            answered = line.call(work.id, (work, inline_bytes))
+        except NotLightError:
+            if self._line is line:
+                self._leave()
+            return await self._by_ray(work, self._call(work, inline_bytes))
+        receipt, apart = await answered
+        if not apart:
+            return receipt, None
+        if self._line is line:
+            self._leave()
+        there, stored = self.actor.rest.options(num_returns=2).remote(work.id)
+        whole = await there
+        return receipt if whole is None else whole, stored

@@ -27,6 +27,12 @@ class Call(Generic[T]):
         self.result: T | None = None
         self.error: BaseException | None = None
 
+    def outcome(self) -> T | None:
+        """Return what it returned, or raise what it raised."""
+        if self.error is not None:
+            raise self.error
+        return self.result
+
 
 class Turns:
     """One thread that carries out numbered calls, from 0 upwards without gaps.
@@ -60,9 +66,7 @@ class Turns:
         while not done.acquire(timeout=-1 if look is None else LOOK_SECONDS):
             if look is not None:
                 look()
-        if call.error is not None:
-            raise call.error
-        return call.result
+        return call.outcome()
 
     def begin(self, number: int, function: Callable[[], T], then: Callable[[Call[T]], object]) -> Call[T]:
         """Have a function called when it is a number's turn; waits for nothing.

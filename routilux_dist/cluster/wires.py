@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import copyreg
 import hmac
 import io
 import os
@@ -19,6 +18,7 @@ import socket
 import struct
 import threading
 from collections.abc import Callable
+from types import FunctionType
 from typing import Any, NamedTuple
 
 import ray
@@ -46,22 +46,26 @@ class Door(NamedTuple):
 
 
 class NotLightError(TypeError):
-    """A message holds a reference: Ray has to see where those go, or it forgets what they stand for."""
+    """A message holds what has to go by Ray.
 
-
-def _refuse(reference: Any) -> Any:
-    raise NotLightError(f"{reference} cannot be sent through a socket")
+    References: Ray has to see where they go, or it forgets what they stand for. Classes and functions of a script: Ray sends
+    them as they are, other processes have no such script.
+    """
 
 
 class _Pickler(pickle.Pickler):
-    dispatch_table = {**copyreg.dispatch_table, ray.ObjectRef: _refuse}  # noqa: RUF012 - as the base class has it
+    def reducer_override(self, value: Any) -> Any:
+        of_a_script = isinstance(value, (type, FunctionType)) and value.__module__ == "__main__"
+        if of_a_script or isinstance(value, ray.ObjectRef):
+            raise NotLightError(f"{value} cannot be sent through a socket")
+        return NotImplemented
 
 
 def pack(message: Any) -> bytes:
     """Return the bytes of a message as they are sent.
 
     Raises:
-        NotLightError: There is a reference in it.
+        NotLightError: It has to go by Ray.
     """
     stream = io.BytesIO(_NOTHING)
     stream.seek(_SIZE.size)
@@ -92,7 +96,7 @@ class End(asyncio.Protocol):
         """Send a message; waits for nothing. One that cannot be sent any more is lost: `ended` tells.
 
         Raises:
-            NotLightError: There is a reference in it.
+            NotLightError: It has to go by Ray.
         """
         data = pack(message)
         if self._transport is not None:
@@ -204,9 +208,12 @@ class Wire:
 
         Raises:
             OSError: The hub is gone.
-            NotLightError: There is a reference in it.
+            NotLightError: It has to go by Ray.
         """
-        data = pack(message)
+        self.post(pack(message))
+
+    def post(self, data: bytes) -> None:
+        """Send a message that is packed already; see `send`."""
         if os.getpid() == self._process:  # a child that user code has forked is not whom the hub knows
             with self._sending:
                 self._socket.sendall(data)

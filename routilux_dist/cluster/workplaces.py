@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 from typing import Any, NamedTuple
 
 import ray
@@ -12,23 +11,20 @@ import ray.exceptions
 from routilux_dist.clock import Clock
 from routilux_dist.cluster import bodies, remotes, resources
 from routilux_dist.cluster.crew import Crew, Share
-from routilux_dist.cluster.reach import Outcome, by_ray
+from routilux_dist.cluster.reach import HostReach, Outcome, by_ray, cancel
 from routilux_dist.plan.plan import GroupKind, GroupPlan, Plan
 from routilux_dist.wire.slices import Slice
 from routilux_workers.entry import Shipment
 
-#: Seconds before Ray is asked to cancel a call: one that is cancelled while it is being sent may never arrive, and an actor then
-#: waits half a minute for it and refuses those that came after it.
-SENDING_SECONDS = 0.2
 #: Seconds to wait for news of whether a process has taken up a flow.
 MOVING_SECONDS = 10.0
 
 
 class _Sent(NamedTuple):
-    """Where a slice was sent: the place, its actor, and what the call returns that had that actor serve this flow."""
+    """Where a slice was sent: the place, its process, and what the call returns that had that serve this flow."""
 
     place: tuple[int, int]
-    actor: Any
+    reach: HostReach
     moving_in: Any
 
 
@@ -49,15 +45,17 @@ class Workplaces:
         #: What the flow has of the crew; None if it has no use for it.
         self._share: Share | None = crew.join(running, workers, [self._shipment]) if plain else None
         self._plain = plain
-        #: (group, number) -> actor; the number is the partition, or the place in the pool.
-        self._actors: dict[tuple[int, int], Any] = {}
-        #: Actor that served another flow before -> what its call to serve this one returns, until it has run a slice.
-        self._moving_in: dict[Any, Any] = {}
+        #: (group, number) -> process; the number is the partition, or the place in the pool.
+        self._hosts: dict[tuple[int, int], HostReach] = {}
+        #: Process that served another flow before -> what its call to serve this one returns, until it has run a slice.
+        self._moving_in: dict[HostReach, Any] = {}
         self._load: dict[tuple[int, int], int] = {}
         #: Slice -> where it was sent.
         self._at: dict[int, _Sent] = {}
-        #: Slice -> reference of its receipt, where Ray was called.
+        #: Task that runs a slice -> reference of its receipt.
         self._refs: dict[int, Any] = {}
+        #: Slices at hosts that nobody wants any more.
+        self._unwanted: set[int] = set()
         #: Slices that had no part in the end of their actor.
         self._innocent: set[int] = set()
 
@@ -81,13 +79,10 @@ class Workplaces:
             assert self._share is not None
             return self._share.send(work.id, sent, self._inline, *arguments, alone=work.alone)  # type: ignore[no-any-return]
         place = self._place(self._plan.groups[work.group], work.partition)
-        actor = self._actor(place)
-        self._at[work.id] = _Sent(place, actor, self._moving_in.get(actor))
+        reach = self._host(place)
+        self._at[work.id] = _Sent(place, reach, self._moving_in.get(reach))
         self._load[place] = self._load.get(place, 0) + 1
-        method = actor.run.options(num_returns=2)
-        refs = method.remote(sent, self._inline, *arguments)
-        self._refs[work.id] = refs[0]
-        return by_ray(*refs)
+        return reach.run(sent, self._inline, *arguments)
 
     def _place(self, group: GroupPlan, partition: int) -> tuple[int, int]:
         if group.kind is not GroupKind.ACTORS or group.is_async:  # the slice names its host
@@ -95,20 +90,21 @@ class Workplaces:
         size = group.size or self._workers
         return min(((group.index, n) for n in range(size)), key=lambda place: self._load.get(place, 0))
 
-    def _actor(self, place: tuple[int, int]) -> Any:
-        actor = self._actors.get(place)
-        if actor is None:
+    def _host(self, place: tuple[int, int]) -> HostReach:
+        reach = self._hosts.get(place)
+        if reach is None:
             group = self._plan.groups[place[0]]
             partition = 0 if group.kind is GroupKind.ACTORS else place[1]
             home = self._shipment, group.index, partition, self._label(group, place[1])
             actor = self._crew.vacated.take() if resources.suits_any(group) else None
-            if actor is not None:
-                self._moving_in[actor] = actor.serve.remote(*home)
-            else:
+            moving_in = actor.serve.remote(*home) if actor is not None else None
+            if actor is None:
                 options = resources.call_options(group, self._workers, self._cpus)
                 actor = remotes.HostActor.options(**options).remote(*home)
-            self._actors[place] = actor
-        return actor
+            reach = self._hosts[place] = self._crew.hands.host(actor)
+            if moving_in is not None:
+                self._moving_in[reach] = moving_in
+        return reach
 
     async def was_there(self, slice_id: int) -> bool:
         """Whether the process that a slice was sent to may have begun it: not if it was gone before it served this flow."""
@@ -130,12 +126,13 @@ class Workplaces:
         self._refs.pop(slice_id, None)
         at = self._at.pop(slice_id, None)
         if at is not None:
-            place, actor, _ = at
-            self._load[place] -= 1
+            self._load[at.place] -= 1
             if well:
-                self._moving_in.pop(actor, None)
+                self._moving_in.pop(at.reach, None)
         self._innocent.discard(slice_id)
-        return True
+        wanted = slice_id not in self._unwanted
+        self._unwanted.discard(slice_id)
+        return wanted
 
     def rebalance(self) -> None:
         """Let processes that have nothing to do take over what waits elsewhere."""
@@ -151,17 +148,19 @@ class Workplaces:
         """Stop a slice that nobody wants. A process notices by itself, or is replaced."""
         if self._share is not None and slice_id in self._share:
             self._share.stop(slice_id, force)
-        elif force and slice_id in self._at:
+        elif slice_id in self._at and force:
             self.retire(slice_id)
+        elif slice_id in self._at:
+            self._unwanted.add(slice_id)
+            self._at[slice_id].reach.stop(slice_id)
         elif slice_id in self._refs:
-            cancel = functools.partial(ray.cancel, self._refs[slice_id], force=force)
-            asyncio.get_running_loop().call_later(SENDING_SECONDS, cancel)
+            cancel(self._refs[slice_id], force)
 
     def actor_of(self, slice_id: int) -> Any:
         """Return the actor that has a slice; None if it is a task."""
         if self._share is not None and slice_id in self._share:
             return self._share.actor_of(slice_id)
-        return self._at[slice_id].actor if slice_id in self._at else None
+        return self._at[slice_id].reach.actor if slice_id in self._at else None
 
     def died(self, slice_id: int, alone: bool) -> bool:
         """The process that had a slice is gone; the next slice for its place gets a new one.
@@ -183,17 +182,17 @@ class Workplaces:
         if self._share is not None and slice_id in self._share:
             self._share.retire(slice_id)
         elif slice_id in self._at:
-            actor = self._at[slice_id].actor
-            self._innocent.update(other for other, sent in self._at.items() if sent.actor is actor)
+            reach = self._at[slice_id].reach
+            self._innocent.update(other for other, sent in self._at.items() if sent.reach is reach)
             self._end(slice_id)
 
     def _end(self, slice_id: int) -> None:
         if slice_id in self._at:
-            place, actor, _ = self._at[slice_id]
-            if place in self._actors and self._actors[place] is actor:  # and not its successor
-                del self._actors[place]
-                self._moving_in.pop(actor, None)
-                ray.kill(actor)  # after any doubt: it must not go on with the old state
+            place, reach, _ = self._at[slice_id]
+            if self._hosts.get(place) is reach:  # and not its successor
+                del self._hosts[place]
+                self._moving_in.pop(reach, None)
+                ray.kill(reach.actor)  # after any doubt: it must not go on with the old state
 
     async def close(self, seconds: float, clock: Clock) -> None:
         """Have all routines closed, and give back the processes that may serve others; `kill` ends what is left.
@@ -204,24 +203,24 @@ class Workplaces:
         """
         leaving = [] if self._share is None else self._share.close()
         waits = [asyncio.ensure_future(_quietly(ref)) for ref in leaving]
-        waits += [asyncio.ensure_future(self._vacate(place, actor, clock)) for place, actor in self._actors.items()]
+        waits += [asyncio.ensure_future(self._vacate(place, reach, clock)) for place, reach in self._hosts.items()]
         if waits:
             await asyncio.wait(waits, timeout=seconds)
 
-    async def _vacate(self, place: tuple[int, int], actor: Any, clock: Clock) -> None:
-        free = await _quietly(actor.vacate.remote())
-        if free and resources.suits_any(self._plan.groups[place[0]]) and self._actors.get(place) is actor:
-            del self._actors[place]
-            self._moving_in.pop(actor, None)
-            self._crew.vacated.add(actor, clock.monotonic())
+    async def _vacate(self, place: tuple[int, int], reach: HostReach, clock: Clock) -> None:
+        free = await _quietly(reach.vacate())
+        if free and resources.suits_any(self._plan.groups[place[0]]) and self._hosts.get(place) is reach:
+            del self._hosts[place]
+            self._moving_in.pop(reach, None)
+            self._crew.vacated.add(reach.actor, clock.monotonic())
 
     def kill(self) -> None:
         """End all actors, and what still runs slices of this flow."""
         if self._share is not None:
             self._share.kill()
-        for actor in self._actors.values():
-            ray.kill(actor)
-        self._actors.clear()
+        for reach in self._hosts.values():
+            ray.kill(reach.actor)
+        self._hosts.clear()
         self._moving_in.clear()
 
 

@@ -10,8 +10,8 @@ import pytest
 import ray.exceptions
 
 from routilux_dist.cluster import reach
-from routilux_dist.cluster.reach import Reach
-from routilux_dist.cluster.wires import Door
+from routilux_dist.cluster.reach import HostReach, MemberReach
+from routilux_dist.cluster.wires import Door, NotLightError
 from routilux_dist.wire.block import Block, Packed, Stored
 from routilux_dist.wire.slices import Receipt, Slice
 
@@ -22,6 +22,9 @@ WORK = Slice(id=7, attempt=1, group=2, partition=0, blocks=[], budget=1.0, jobs=
 class Method:
     def __init__(self, actor: Actor, name: str) -> None:
         self.actor, self.name = actor, name
+
+    def options(self, **options: Any) -> Method:
+        return self
 
     def remote(self, *arguments: Any) -> Any:
         self.actor.calls.append((self.name, *arguments))
@@ -48,10 +51,13 @@ class FakeEnd:
     def __init__(self) -> None:
         self.sent: list[Any] = []
         self.closed = False
+        self.error: Exception | None = None
         self.hear: Callable[[Any], None] = lambda message: None
         self.ended: Callable[[], None] = lambda: None
 
     def send(self, message: Any) -> None:
+        if self.error is not None:
+            raise self.error
         self.sent.append(message)
 
     def close(self) -> None:
@@ -74,7 +80,7 @@ class FakeDoorway:
 class Scene:
     def __init__(self) -> None:
         self.actor, self.doorway, self.end = Actor(), FakeDoorway(), FakeEnd()
-        self.reach = Reach(self.actor, self.doorway)  # type: ignore[arg-type]
+        self.reach = MemberReach(self.actor, self.doorway)  # type: ignore[arg-type]
 
     async def connect(self) -> None:
         self.doorway.then(self.end)
@@ -134,7 +140,9 @@ def test_what_ray_has_to_see_goes_by_ray() -> None:
         await scene.connect()
         scene.run(0, ["shipment"])
         scene.run(1, None, "a large body")
-        assert [call[0] for call in scene.actor.named("run")] == [0, 1]
+        scene.end.error = NotLightError("a reference in it")
+        scene.run(2)
+        assert [call[0] for call in scene.actor.named("run")] == [0, 1, 2]
         assert scene.end.sent == []
 
     play(scenario)
@@ -205,6 +213,209 @@ def test_a_socket_that_ends_without_its_process_is_noticed(monkeypatch: pytest.M
         with pytest.raises(ray.exceptions.ActorUnavailableError, match="although it lives"):
             await outcome
         scene.reach.end()
-        assert scene.doorway.forgotten == [Door("n", "name", b"key")]
+        assert Door("n", "name", b"key") in scene.doorway.forgotten
 
     play(scenario)
+
+
+class Home:
+    """A home that has run its first slice by a call of Ray's, and has been asked to attend to its socket."""
+
+    def __init__(self) -> None:
+        self.actor, self.doorway, self.end = Actor(), FakeDoorway(), FakeEnd()
+        self.reach = HostReach(self.actor, self.doorway)  # type: ignore[arg-type]
+
+    def run(self, number: int, *arguments: Any) -> asyncio.Task[Any]:
+        return asyncio.ensure_future(self.reach.run(WORK._replace(id=number), 100, *arguments))
+
+    def ran(self) -> list[int]:
+        """Return the slices that went by Ray."""
+        return [call[0].id for call in self.actor.named("run")]
+
+    def returned(self, apart: bool = False) -> None:
+        """Let the newest call of Ray's return."""
+        self.actor.made["run"][-1][0].set_result(receipt(apart))
+
+    async def begin(self) -> None:
+        first = self.run(0)
+        assert self.actor.named("attend") == [], "of two calls to a new actor Ray loses one now and then"
+        self.returned()
+        await first
+        await asyncio.sleep(0)
+        assert self.actor.named("attend") == [(Door("n", "name", b"key"),)]
+
+    async def connect(self) -> None:
+        self.doorway.then(self.end)
+        await asyncio.sleep(0)
+
+    def attended(self) -> asyncio.Future[Any]:
+        return self.actor.made["attend"][-1][0]
+
+
+def play_home(scenario: Callable[[Home], Awaitable[None]]) -> None:
+    async def main() -> None:
+        home = Home()
+        await home.begin()
+        await asyncio.wait_for(scenario(home), PATIENCE)
+
+    asyncio.run(main())
+
+
+async def a_while() -> None:
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+def test_a_slice_waits_until_its_home_has_connected() -> None:
+    async def scenario(home: Home) -> None:
+        second = home.run(1)
+        await a_while()
+        assert home.ran() == [0], "it would wait there until the home leaves its socket"
+        await home.connect()
+        await a_while()
+        assert home.end.sent == [(WORK._replace(id=1), 100)]
+        home.end.hear((1, receipt(), False, None))
+        assert await second == (receipt(), None)
+
+    play_home(scenario)
+
+
+def test_a_home_that_cannot_connect_is_called_by_ray_and_not_asked_again() -> None:
+    async def scenario(home: Home) -> None:
+        second = home.run(1)
+        await a_while()
+        home.attended().set_result(None)
+        await a_while()
+        assert home.ran() == [0, 1]
+        home.returned()
+        await second
+        home.run(2)
+        await a_while()
+        assert home.ran() == [0, 1, 2]
+        assert len(home.actor.named("attend")) == 1
+
+    play_home(scenario)
+
+
+@pytest.mark.parametrize("connected", [True, False])
+def test_a_home_leaves_its_socket_before_ray_calls_it_and_comes_back(connected: bool) -> None:
+    async def scenario(home: Home) -> None:
+        if connected:
+            await home.connect()
+        light = None if connected else home.run(1)
+        heavy = home.run(2, "a large body")
+        if not connected:
+            await home.connect()
+        await a_while()
+        assert home.end.sent == [None]
+        assert home.ran() == ([0, 2] if connected else [0, 2, 1])
+        home.attended().set_result(None)
+        for made in home.actor.made["run"][1:]:
+            made[0].set_result(receipt())
+        await heavy
+        if light is not None:
+            await light
+        await a_while()
+        assert len(home.actor.named("attend")) == 2
+
+    play_home(scenario)
+
+
+def test_a_home_leaves_its_socket_so_that_what_is_large_can_be_fetched() -> None:
+    async def scenario(home: Home) -> None:
+        await home.connect()
+        large = home.run(1)
+        await a_while()
+        home.end.hear((1, receipt(apart=True), True, None))
+        await a_while()
+        assert home.end.sent[1:] == [None]
+        assert home.actor.named("rest") == [(1,)]
+        [(there, stored)] = home.actor.made["rest"]
+        there.set_result(None)
+        assert await large == (receipt(apart=True), stored)
+        home.run(2)
+        assert home.ran() == [0, 2]
+        home.returned(apart=True)
+        await a_while()
+        assert len(home.actor.named("attend")) == 1, "it makes large things"
+
+    play_home(scenario)
+
+
+def test_a_receipt_that_is_not_for_a_socket_is_fetched_whole() -> None:
+    async def scenario(home: Home) -> None:
+        await home.connect()
+        outcome = home.run(1)
+        await a_while()
+        home.end.hear((1, None, True, None))
+        await a_while()
+        [(there, stored)] = home.actor.made["rest"]
+        there.set_result(receipt())
+        assert await outcome == (receipt(), stored)
+
+    play_home(scenario)
+
+
+def test_a_slice_is_stopped_in_the_way_in_which_it_went(monkeypatch: pytest.MonkeyPatch) -> None:
+    cancelled: list[Any] = []
+    monkeypatch.setattr(reach, "cancel", cancelled.append)
+
+    async def scenario(home: Home) -> None:
+        early = home.run(1)
+        home.reach.stop(1)
+        await home.connect()
+        assert await early == (None, None)
+        home.run(2)
+        await a_while()
+        home.reach.stop(2)
+        assert home.end.sent == [(WORK._replace(id=2), 100), 2]
+        home.run(3, "a large body")
+        await a_while()
+        home.reach.stop(3)
+        assert cancelled == [home.actor.made["run"][-1][0]]
+
+    play_home(scenario)
+
+
+def test_the_death_of_a_home_is_that_of_what_is_out_or_waits() -> None:
+    async def scenario(home: Home) -> None:
+        waits = home.run(1)
+        await a_while()
+        home.attended().set_exception(ray.exceptions.ActorDiedError())
+        await a_while()
+        home.actor.made["run"][-1][0].set_exception(ray.exceptions.ActorDiedError())
+        with pytest.raises(ray.exceptions.ActorDiedError):
+            await waits
+
+    async def connected(home: Home) -> None:
+        await home.connect()
+        out = home.run(1)
+        await a_while()
+        home.attended().set_exception(ray.exceptions.ActorDiedError())
+        with pytest.raises(ray.exceptions.ActorDiedError):
+            await out
+
+    play_home(scenario)
+    play_home(connected)
+
+
+def test_a_home_leaves_its_socket_before_it_is_vacated() -> None:
+    async def scenario(home: Home) -> None:
+        await home.connect()
+        home.reach.vacate()
+        assert home.end.sent == [None]
+        assert home.actor.named("vacate") == [()]
+
+    play_home(scenario)
+
+
+def test_a_slice_that_ends_after_its_home_was_vacated_does_not_have_it_attend() -> None:
+    async def scenario(home: Home) -> None:
+        home.run(1, "a large body")
+        home.attended().set_result(None)
+        home.reach.vacate()
+        home.returned()
+        await a_while()
+        assert len(home.actor.named("attend")) == 1, "whoever it serves next would wait for ever"
+
+    play_home(scenario)

@@ -293,6 +293,9 @@ class Ledger:
                 # Numbers and text may be one object in many messages.
                 if mark[1] == ENCODED or mark in one.shared or isinstance(payload, (int, str)):
                     continue
+                # What was posted again may be sent on again: then nobody can tell which of them it was.
+                if one.waiting.get(mark, 0) + one.flying.get(mark, 0) > 1:
+                    continue
                 one.blamed[mark] += 1
                 if one.blamed[mark] > MOST_DEATHS:
                     raise Broken(f"{one.blamed[mark]} workers died one after another under {payload!r:.200}")

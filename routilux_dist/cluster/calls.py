@@ -363,6 +363,7 @@ class HostActor:
             work.id, lambda: None if work.id in self._dropped else self._serve(work), inline_bytes, self._apart
         )
         self._runs = -1
+        self._dropped.discard(work.id)
         with contextlib.suppress(OSError):  # the hub is gone
             self._wire.post(answer)
 

@@ -19,7 +19,7 @@ import struct
 import threading
 from collections.abc import Callable
 from types import FunctionType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import ray
 
@@ -27,8 +27,10 @@ import ray
 _SIZE = struct.Struct("!Q")
 _NOTHING = bytes(_SIZE.size)
 KEY_BYTES = 32
-#: Seconds that a doorway has to take a connection in: both processes are on the same node.
-DIAL_SECONDS = 5.0
+#: What a hub says to who has shown a key: without it, nobody could tell whether what is sent will ever be read.
+_WELCOME = b"!"
+#: Seconds that a doorway has to take a connection in, and connections that may wait for it.
+DIAL_SECONDS, BACKLOG = 5.0, 4096
 
 
 class Door(NamedTuple):
@@ -108,11 +110,17 @@ class End(asyncio.Protocol):
             self._transport.close()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
+        # Its type is not asked: Ray takes uvloop where that is installed, whose transports are of no class of asyncio's.
+        transport = cast("asyncio.Transport", transport)
         if _is_mine(transport.get_extra_info("socket")):
             self._transport = transport
         else:
             transport.abort()
+
+    def welcome(self) -> None:
+        """Say that it is admitted, before anything else."""
+        if self._transport is not None:
+            self._transport.write(_WELCOME)
 
     def data_received(self, data: bytes) -> None:
         self._received += data
@@ -159,7 +167,7 @@ class Doorway:
         """Take in whoever connects."""
         if self._socket is not None:
             loop = asyncio.get_running_loop()
-            self._server = await loop.create_unix_server(lambda: End(self._admit), sock=self._socket)
+            self._server = await loop.create_unix_server(lambda: End(self._admit), sock=self._socket, backlog=BACKLOG)
 
     def expect(self, then: Callable[[End], None]) -> Door:
         """Return a door for one connection; `then` is called when it is there."""
@@ -175,10 +183,13 @@ class Doorway:
         """Let nobody connect any more."""
         if self._server is not None:
             self._server.close()
+        elif self._socket is not None:
+            self._socket.close()
 
     def _admit(self, key: bytes, end: End) -> bool:
         for expected in self._expected:
             if hmac.compare_digest(expected, key):
+                end.welcome()
                 self._expected.pop(expected)(end)
                 return True
         return False
@@ -189,7 +200,7 @@ def _listen(name: str) -> socket.socket | None:
     try:
         listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         listening.bind(f"\0{name}")
-        listening.listen()
+        listening.listen(BACKLOG)
     except (OSError, AttributeError):
         return None
     return listening
@@ -253,6 +264,8 @@ def dial(door: Door | None, node: str) -> Wire | None:
         if not _is_mine(dialled):
             raise OSError("somebody else listens there")
         dialled.sendall(door.key)
+        if dialled.recv(len(_WELCOME)) != _WELCOME:
+            raise OSError("it was not admitted")
         dialled.settimeout(None)
     except OSError:
         dialled.close()

@@ -202,3 +202,39 @@ def test_a_forked_child_says_nothing(hub: Hub) -> None:
     wire.send("from its parent")
     assert hub.heard.get(timeout=PATIENCE) == "from its parent"
     end_of(wire)
+
+
+class OtherTransport:
+    """What uvloop gives: of no class of asyncio's."""
+
+    def __init__(self, connected: socket.socket) -> None:
+        self.connected, self.written = connected, b""
+
+    def get_extra_info(self, name: str) -> socket.socket:
+        assert name == "socket"
+        return self.connected
+
+    def write(self, data: bytes) -> None:
+        self.written += data
+
+
+def test_transports_of_other_loops_are_as_good() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        doorway, transport = Doorway(NODE), OtherTransport(ours)
+        ends: list[End] = []
+        door = doorway.expect(ends.append)
+        end = End(doorway._admit)
+        end.connection_made(transport)  # type: ignore[arg-type]
+        end.data_received(door.key)
+        assert ends == [end]
+        end.send("hello")
+        assert transport.written == b"!" + wires.pack("hello")
+        doorway.close()
+
+
+def test_a_hub_that_takes_nobody_in_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wires, "DIAL_SECONDS", 0.05)
+    doorway = Doorway(NODE)
+    assert wires.dial(doorway.expect(lambda end: None), NODE) is None
+    doorway.close()

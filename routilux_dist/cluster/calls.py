@@ -279,11 +279,9 @@ class HostActor:
         #: That thread, where user code runs in it; None for homes.
         self._turns: Turns | None = None
         self._turn = 0
-        #: What it attends to, if it does; the slice that came through it and runs, and whether that was cancelled; slices that
-        #: were cancelled before.
+        #: What it attends to, if it does; the slice that came through it and runs, and slices that were cancelled.
         self._wire: Wire | None = None
         self._runs = -1
-        self._stopping = False
         self._dropped: set[int] = set()
         #: See `_answer`.
         self._apart: dict[int, Result] = {}
@@ -316,13 +314,13 @@ class HostActor:
 
     def _look(self) -> None:
         assert self._turns is not None
-        self._turns.stopping = self._turns.stopping or self._was_stopped("")
+        if self._wire is None:
+            self._turns.stopping = self._turns.stopping or _is_cancelled("")
 
     def _is_cancelled(self, job: str) -> bool:
-        return self._was_stopped(job) if self._turns is None else self._turns.stopping
-
-    def _was_stopped(self, job: str) -> bool:
-        return _is_cancelled(job) if self._wire is None else self._stopping
+        if self._wire is not None:
+            return self._runs in self._dropped
+        return _is_cancelled(job) if self._turns is None else self._turns.stopping
 
     def _build(self) -> None:
         assert self._place is not None, "it was vacated"
@@ -344,21 +342,22 @@ class HostActor:
 
         def hear(message: Any) -> None:
             if isinstance(message, int):
-                self._stopping = self._stopping or message == self._runs
                 self._dropped.add(message)
             else:
                 calls.put(message)
 
         self._wire.listen(hear, lambda: calls.put(None), "routilux-wire")
-        while (call := calls.get()) is not None:
-            self._attend_to(*call)
-        self._dropped.clear()
-        self._wire.close()
-        self._wire = None
+        try:
+            while (call := calls.get()) is not None:
+                self._attend_to(*call)
+        finally:
+            self._dropped.clear()
+            self._wire.close()
+            self._wire = None
 
     def _attend_to(self, work: Slice, inline_bytes: int) -> None:
         assert self._wire is not None
-        self._stopping, self._runs = False, work.id
+        self._runs = work.id
         answer = _answer(
             work.id, lambda: None if work.id in self._dropped else self._serve(work), inline_bytes, self._apart
         )

@@ -263,6 +263,9 @@ class Coordinator:
             event = SliceLost(work.id, work.attempt, "it was cancelled", innocent=True)
         except ray.exceptions.RayError as exc:
             event = await self._lost(work, exc)
+        except Exception as exc:  # it could not be sent after all
+            self._workplaces.died(work.id, alone=True)
+            event = SliceLost(work.id, work.attempt, _reason(exc))
         else:
             if receipt is None:
                 self._taken_back(work)

@@ -20,6 +20,7 @@ from routilux_dist.cluster.wires import Door, Doorway, End, NotLightError
 from routilux_dist.coordinator.events import Event
 from routilux_dist.driver.driver import Gone
 from routilux_dist.driver.session import Opening
+from routilux_dist.errors import ExecutionError
 from routilux_dist.plan.tuning import Tuning
 from routilux_workers.entry import Shipment
 
@@ -100,7 +101,10 @@ class Hub:
         try:
             answer = await (self.take if method == "take" else self.news)(*arguments)
         except Exception as exc:
-            end.send((number, None, exc))
+            try:
+                end.send((number, None, exc))
+            except NotLightError:
+                end.send((number, None, ExecutionError(f"{type(exc).__name__}: {exc}")))
             return
         try:
             end.send((number, answer, None))

@@ -61,16 +61,14 @@ class _Line:
         if self._end is not None:
             self._end.send(None)
 
-    def __contains__(self, number: int) -> bool:
-        return number in self._out
-
     def call(self, number: int, message: Any) -> asyncio.Future[tuple[Receipt | None, bool]]:
         """Send a slice; return what comes back: its receipt, and whether something is too large to come with it.
 
         Raises:
-            NotLightError: It is not for a socket.
+            NotLightError: It is not for a socket, or there is none.
         """
-        assert self._end is not None
+        if self._end is None or self._leaving:
+            raise NotLightError("there is no line")
         self._end.send(message)
         answered = self._out[number] = asyncio.get_running_loop().create_future()
         return answered
@@ -93,8 +91,9 @@ class _Line:
         for answered in out.values():
             if not answered.done():
                 answered.set_exception(exc)
-        if self._end is not None:
-            self._end.close()
+        end, self._end = self._end, None
+        if end is not None:
+            end.abort()  # what was not sent yet is for nobody
 
     def _connected(self, end: End) -> None:
         self._end = end
@@ -209,8 +208,11 @@ class HostReach:
         self._attending: asyncio.Task[None] | None = None
         #: Slice -> reference of its receipt, where Ray was called.
         self._refs: dict[int, Any] = {}
-        #: Slices that nobody wants any more and that were not sent yet.
+        #: Slices that wait for a line to be connected, and those of them that nobody wants any more.
+        self._waiting: set[int] = set()
         self._unwanted: set[int] = set()
+        #: Slice -> the line through which it was sent; that may have been left since.
+        self._sent: dict[int, _Line] = {}
         #: Whether it is worth trying to reach it in this way.
         self._near = True
         self._over = False
@@ -218,6 +220,7 @@ class HostReach:
     def run(self, work: Slice, inline_bytes: int, *arguments: Any) -> Outcome:
         """Have it run a slice, see `HostActor.run`."""
         if self._line is not None and not arguments:
+            self._waiting.add(work.id)
             return self._by_line(self._line, work, inline_bytes)
         self._leave()
         return self._by_ray(work, self._call(work, inline_bytes, *arguments))
@@ -227,9 +230,9 @@ class HostReach:
         ref = self._refs.get(slice_id)
         if ref is not None:
             cancel(ref)
-        elif self._line is not None and slice_id in self._line:
-            self._line.tell(slice_id)
-        else:
+        elif slice_id in self._sent:
+            self._sent[slice_id].tell(slice_id)
+        elif slice_id in self._waiting:
             self._unwanted.add(slice_id)
 
     def vacate(self) -> Any:
@@ -250,7 +253,8 @@ class HostReach:
             del self._refs[work.id]
         large = receipt is not None and bodies.are_apart(receipt)
         # Not when it is started: of two calls that are sent to a new actor at once, Ray loses one now and then.
-        if self._near and not (self._over or large or self._refs) and self._line is None:
+        # Nor before those have gone that wait for the line before: Ray's calls would wait for ever behind a new one.
+        if self._near and self._line is None and not (self._over or large or self._refs or self._waiting):
             self._line = _Line(self.actor, self._doorway)
             self._attending = asyncio.ensure_future(self._attend(self._line))
         return receipt, stored
@@ -270,23 +274,27 @@ class HostReach:
             self._line = None
 
     async def _by_line(self, line: _Line, work: Slice, inline_bytes: int) -> tuple[Receipt | None, Any]:
-        self._near = await line.connected
-        if work.id in self._unwanted:
-            self._unwanted.discard(work.id)
-            return None, None
+        answered = None
         try:
-            if not line.open:
-                raise NotLightError("the line is not there")
-            answered = line.call(work.id, (work, inline_bytes))
-        except NotLightError:
-            if self._line is line:
-                self._leave()
+            self._near = await line.connected
+            if work.id in self._unwanted:
+                return None, None
+            with contextlib.suppress(NotLightError):
+                answered = line.call(work.id, (work, inline_bytes))
+        finally:
+            self._waiting.discard(work.id)
+            self._unwanted.discard(work.id)
+        if answered is None:
+            self._leave()
             return await self._by_ray(work, self._call(work, inline_bytes))
-        receipt, apart = await answered
+        self._sent[work.id] = line
+        try:
+            receipt, apart = await answered
+        finally:
+            del self._sent[work.id]
         if not apart:
             return receipt, None
-        if self._line is line:
-            self._leave()
+        self._leave()
         there, stored = self.actor.rest.options(num_returns=2).remote(work.id)
         whole = await there
         return receipt if whole is None else whole, stored

@@ -110,7 +110,7 @@ class RaySession:
         if event.job in self._begun:
             try:
                 self._take([event]).result(timeout=CONTROL_SECONDS)
-            except ray.exceptions.RayActorError as exc:
+            except (ray.exceptions.RayError, ExecutionError) as exc:
                 self._lost(exc)
             return
         taken = threading.Event()

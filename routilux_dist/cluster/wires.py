@@ -17,6 +17,7 @@ import secrets
 import socket
 import struct
 import threading
+import traceback
 from collections.abc import Callable
 from types import FunctionType
 from typing import Any, NamedTuple, cast
@@ -27,7 +28,7 @@ import ray
 _SIZE = struct.Struct("!Q")
 _NOTHING = bytes(_SIZE.size)
 KEY_BYTES = 32
-#: What a hub says to who has shown a key: without it, nobody could tell whether what is sent will ever be read.
+#: What a hub says to who has shown a key, and that one answers: without it, neither could tell whether the other still listens.
 _WELCOME = b"!"
 #: Seconds that a doorway has to take a connection in, and connections that may wait for it.
 DIAL_SECONDS, BACKLOG = 5.0, 4096
@@ -51,7 +52,7 @@ class NotLightError(TypeError):
     """A message holds what has to go by Ray.
 
     References: Ray has to see where they go, or it forgets what they stand for. Classes and functions of a script: Ray sends
-    them as they are, other processes have no such script.
+    them as they are, other processes have no such script. And whatever cannot be pickled without its help.
     """
 
 
@@ -71,7 +72,12 @@ def pack(message: Any) -> bytes:
     """
     stream = io.BytesIO(_NOTHING)
     stream.seek(_SIZE.size)
-    _Pickler(stream, pickle.HIGHEST_PROTOCOL).dump(message)
+    try:
+        _Pickler(stream, pickle.HIGHEST_PROTOCOL).dump(message)
+    except NotLightError:
+        raise
+    except Exception as exc:  # Ray's pickler takes more
+        raise NotLightError(f"it cannot be pickled: {exc}") from exc
     stream.seek(0)
     stream.write(_SIZE.pack(stream.getbuffer().nbytes - _SIZE.size))
     return stream.getvalue()
@@ -80,9 +86,11 @@ def pack(message: Any) -> bytes:
 class End(asyncio.Protocol):
     """A hub's end of a connection, in its event loop."""
 
-    def __init__(self, admit: Callable[[bytes, End], bool]) -> None:
+    def __init__(self, admit: Callable[[bytes], Callable[[End], None] | None]) -> None:
         self._admit = admit
-        self._admitted = False
+        #: Who is told when it is there: once it has shown a key, and has heard that this was seen.
+        self._then: Callable[[End], None] | None = None
+        self._there = False
         self._received = bytearray()
         self._transport: asyncio.Transport | None = None
         #: Called with each message, and when there will be none any more; whoever admits it sets them.
@@ -105,9 +113,14 @@ class End(asyncio.Protocol):
             self._transport.write(data)
 
     def close(self) -> None:
-        """End the connection."""
+        """End the connection, once all is sent."""
         if self._transport is not None:
             self._transport.close()
+
+    def abort(self) -> None:
+        """End the connection at once."""
+        if self._transport is not None:
+            self._transport.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # Its type is not asked: Ray takes uvloop where that is installed, whose transports are of no class of asyncio's.
@@ -117,35 +130,34 @@ class End(asyncio.Protocol):
         else:
             transport.abort()
 
-    def welcome(self) -> None:
-        """Say that it is admitted, before anything else."""
-        if self._transport is not None:
-            self._transport.write(_WELCOME)
-
     def data_received(self, data: bytes) -> None:
         self._received += data
-        if not self._admitted and len(self._received) >= KEY_BYTES:
-            self._admitted = self._admit(bytes(self._received[:KEY_BYTES]), self)
+        if self._then is None and len(self._received) >= KEY_BYTES:
+            self._then = self._admit(bytes(self._received[:KEY_BYTES]))
             del self._received[:KEY_BYTES]
-            if not self._admitted and self._transport is not None:
-                self._transport.abort()
-        if self._admitted:
-            for message in self._messages():
-                self.hear(message)
+            if self._transport is not None:
+                self._transport.abort() if self._then is None else self._transport.write(_WELCOME)
+        if self._then is not None and not self._there and self._received:
+            del self._received[: len(_WELCOME)]
+            self._there = True
+            self._then(self)
+        if self._there:
+            self._hear()
 
-    def _messages(self) -> list[Any]:
-        found = []
+    def _hear(self) -> None:
         at = 0
-        while len(self._received) - at >= _SIZE.size:
-            (size,) = _SIZE.unpack_from(self._received, at)
-            end = at + _SIZE.size + size
-            if len(self._received) < end:
-                break
-            with memoryview(self._received) as view:
-                found.append(pickle.loads(view[at + _SIZE.size : end]))  # noqa: S301 - it has shown its key
-            at = end
-        del self._received[:at]
-        return found
+        try:
+            while len(self._received) - at >= _SIZE.size:
+                (size,) = _SIZE.unpack_from(self._received, at)
+                end = at + _SIZE.size + size
+                if len(self._received) < end:
+                    break
+                with memoryview(self._received) as view:
+                    message = pickle.loads(view[at + _SIZE.size : end])  # noqa: S301 - it has shown its key
+                at = end
+                self.hear(message)
+        finally:
+            del self._received[:at]
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self._transport = None
@@ -186,13 +198,11 @@ class Doorway:
         elif self._socket is not None:
             self._socket.close()
 
-    def _admit(self, key: bytes, end: End) -> bool:
+    def _admit(self, key: bytes) -> Callable[[End], None] | None:
         for expected in self._expected:
             if hmac.compare_digest(expected, key):
-                end.welcome()
-                self._expected.pop(expected)(end)
-                return True
-        return False
+                return self._expected.pop(expected)
+        return None
 
 
 def _listen(name: str) -> socket.socket | None:
@@ -236,16 +246,20 @@ class Wire:
         return thread
 
     def _listen(self, hear: Callable[[Any], None], ended: Callable[[], None]) -> None:
-        with contextlib.suppress(OSError), self._socket.makefile("rb", 1 << 16) as stream:
-            while len(size := stream.read(_SIZE.size)) == _SIZE.size:
-                wanted = _SIZE.unpack(size)[0]
-                data = stream.read(wanted)
-                if len(data) < wanted:
-                    break
-                hear(pickle.loads(data))  # noqa: S301 - from the hub, whose door it came through
-        with self._sending:
-            self._socket.close()
-        ended()
+        try:
+            with contextlib.suppress(OSError), self._socket.makefile("rb", 1 << 16) as stream:
+                while len(size := stream.read(_SIZE.size)) == _SIZE.size:
+                    wanted = _SIZE.unpack(size)[0]
+                    data = stream.read(wanted)
+                    if len(data) < wanted:
+                        break
+                    hear(pickle.loads(data))  # noqa: S301 - from the hub, whose door it came through
+        except Exception:  # a connection that nobody listens to must not stay
+            traceback.print_exc()
+        finally:
+            with self._sending:
+                self._socket.close()
+            ended()
 
     def close(self) -> None:
         """End the connection."""
@@ -266,6 +280,7 @@ def dial(door: Door | None, node: str) -> Wire | None:
         dialled.sendall(door.key)
         if dialled.recv(len(_WELCOME)) != _WELCOME:
             raise OSError("it was not admitted")
+        dialled.sendall(_WELCOME)
         dialled.settimeout(None)
     except OSError:
         dialled.close()

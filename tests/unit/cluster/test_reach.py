@@ -60,7 +60,7 @@ class FakeEnd:
             raise self.error
         self.sent.append(message)
 
-    def close(self) -> None:
+    def abort(self) -> None:
         self.closed = True
 
 
@@ -419,3 +419,50 @@ def test_a_slice_that_ends_after_its_home_was_vacated_does_not_have_it_attend() 
         assert len(home.actor.named("attend")) == 1, "whoever it serves next would wait for ever"
 
     play_home(scenario)
+
+
+def test_what_waits_for_a_line_that_was_left_does_not_end_up_behind_the_next_one() -> None:
+    """A pool has two slices at once: a light one that waits for the first line, and a heavy one before which that is left."""
+
+    async def scenario(home: Home) -> None:
+        light, heavy = home.run(1), home.run(2, "a large body")
+        home.actor.made["run"][-1][0].set_result(receipt())
+        await heavy
+        await a_while()
+        assert len(home.actor.named("attend")) == 1, "not while one waits"
+        await home.connect()
+        home.attended().set_result(None)
+        await a_while()
+        assert home.ran() == [0, 2, 1]
+        home.returned()
+        assert await light == (receipt(), home.actor.made["run"][-1][1])
+        await a_while()
+        assert len(home.actor.named("attend")) == 2
+
+    play_home(scenario)
+
+
+def test_a_slice_is_stopped_through_a_line_that_was_left_meanwhile() -> None:
+    async def scenario(home: Home) -> None:
+        await home.connect()
+        home.run(1)
+        await a_while()
+        home.run(2, "a large body")
+        home.reach.stop(1)
+        assert home.end.sent[1:] == [None, 1]
+
+    play_home(scenario)
+
+
+def test_nothing_is_sent_after_the_death() -> None:
+    async def scenario(scene: Scene) -> None:
+        await scene.connect()
+        await a_while()
+        [[stays]] = scene.actor.made["stay"]
+        stays.set_exception(ray.exceptions.ActorDiedError())
+        await a_while()
+        scene.run(1)
+        assert scene.end.sent == []
+        assert [call[0] for call in scene.actor.named("run")] == [1]
+
+    play(scenario)

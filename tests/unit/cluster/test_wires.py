@@ -227,6 +227,8 @@ def test_transports_of_other_loops_are_as_good() -> None:
         end = End(doorway._admit)
         end.connection_made(transport)  # type: ignore[arg-type]
         end.data_received(door.key)
+        assert (ends, transport.written) == ([], b"!"), "it has to show that it still listens"
+        end.data_received(b"!")
         assert ends == [end]
         end.send("hello")
         assert transport.written == b"!" + wires.pack("hello")
@@ -238,3 +240,26 @@ def test_a_hub_that_takes_nobody_in_is_not_waited_for(monkeypatch: pytest.Monkey
     doorway = Doorway(NODE)
     assert wires.dial(doorway.expect(lambda end: None), NODE) is None
     doorway.close()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_listener_that_fails_ends_the_connection(hub: Hub, capsys: pytest.CaptureFixture[str]) -> None:
+    wire, end = connect(hub)
+    ended = threading.Event()
+
+    def hear(message: Any) -> None:
+        raise RuntimeError("cannot bear it")
+
+    thread = wire.listen(hear, ended.set, "test-wire")
+    hub.send(end, "hello")
+    assert ended.wait(PATIENCE)
+    assert hub.ended.wait(PATIENCE), "whoever waits for an answer has to hear of it"
+    thread.join(PATIENCE)
+    assert "cannot bear it" in capsys.readouterr().err
+
+
+def test_what_cannot_be_pickled_is_not_light() -> None:
+    with pytest.raises(NotLightError, match="cannot be pickled"):
+        wires.pack(lambda: None)
+    with pytest.raises(NotLightError, match="cannot be pickled"):
+        wires.pack(threading.Lock())

@@ -89,7 +89,9 @@ def test_what_comes_while_calls_are_out_goes_in_batches_and_keeps_its_order() ->
     hub.send(*jobs)
     assert hub.until_all_came(len(jobs)) == jobs
     assert max(len(call) for call, _ in hub.calls) <= sending.MAX_BATCH
-    assert [linger for _, linger in hub.calls] == [True] + [False] * (len(hub.calls) - 1)
+    lingers = [linger for _, linger in hub.calls]
+    assert lingers[0]
+    assert not any(lingers[1:-1])  # the last one may: what was out before it may have been answered by then
 
 
 def test_who_waits_for_an_event_hears_when_it_was_taken_in_or_cannot_be() -> None:

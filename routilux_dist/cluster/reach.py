@@ -217,6 +217,10 @@ class HostReach:
         self._near = True
         self._over = False
 
+    def only_by_ray(self) -> None:
+        """Never have it attend: with several slices there, what is large of one could be fetched only after the others."""
+        self._over = True
+
     def run(self, work: Slice, inline_bytes: int, *arguments: Any) -> Outcome:
         """Have it run a slice, see `HostActor.run`."""
         if self._line is not None and not arguments:

@@ -102,6 +102,8 @@ class Workplaces:
                 options = resources.call_options(group, self._workers, self._cpus)
                 actor = remotes.HostActor.options(**options).remote(*home)
             reach = self._hosts[place] = self._crew.hands.host(actor)
+            if group.kind is GroupKind.ACTORS and not group.is_async:
+                reach.only_by_ray()
             if moving_in is not None:
                 self._moving_in[reach] = moving_in
         return reach

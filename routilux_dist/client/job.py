@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
+import queue
 import time
 from collections.abc import Iterable
+from concurrent.futures import _base
 from typing import TYPE_CHECKING, Any
 
 from routilux_dist.client import results
@@ -21,6 +24,8 @@ if TYPE_CHECKING:
 
     from routilux_dist.client.worker import FlowWorker
 
+#: Seconds between two looks of whoever waits for an end.
+LOOK_SECONDS = 1.0
 #: Seconds that `cancel` waits for the coordinator to confirm.
 CANCEL_SECONDS = 10.0
 
@@ -37,6 +42,11 @@ class Job(concurrent.futures.Future):  # type: ignore[type-arg]  # not subscript
         self.metadata = metadata
         self._worker = worker
         self._report: Report | None = None
+        #: Holds something once it has ended. Whoever waits does so here: the condition of a future is taken in Python code, and
+        #: an interrupt of the main thread can leave it locked, so that the thread which tells of ends waits for it for ever.
+        self._through: queue.SimpleQueue[None] = queue.SimpleQueue()
+        through = self._through  # the callback must not hold the job
+        self.add_done_callback(lambda _: through.put(None))
         self._outputs: dict[str, list[Any]] | None = None
 
     # ---- as a future ---------------------------------------------------------------------------------------------
@@ -66,7 +76,8 @@ class Job(concurrent.futures.Future):  # type: ignore[type-arg]  # not subscript
         """
         timeout = self._check_wait(timeout)
         try:
-            return super().exception(timeout)
+            self._wait(timeout)
+            return super().exception(0)
         except concurrent.futures.CancelledError:
             raise JobCancelledError(
                 f"job {self.job_id!r} of flow {self.flow!r} was cancelled{self._reason()}",
@@ -90,7 +101,8 @@ class Job(concurrent.futures.Future):  # type: ignore[type-arg]  # not subscript
         if not self._worker.may_wait():
             return True  # the news come when this callback has returned
         try:
-            super().exception(CANCEL_SECONDS)
+            self._wait(CANCEL_SECONDS)
+            super().exception(0)
         except concurrent.futures.CancelledError:
             return True
         except concurrent.futures.TimeoutError:
@@ -107,10 +119,24 @@ class Job(concurrent.futures.Future):  # type: ignore[type-arg]  # not subscript
         Raises:
             StateError: This thread is the one that has to run the job, or to tell that it has ended.
         """
-        timeout = self._check_wait(timeout)
-        return not concurrent.futures.wait([self], timeout).not_done
+        self._wait(self._check_wait(timeout))
+        return self.done()
 
     wait = wait_for_completion
+
+    def done(self) -> bool:
+        """Whether the job has ended, however."""
+        return self._state not in (_base.PENDING, _base.RUNNING)  # without its condition: see `_through`
+
+    def _wait(self, timeout: float | None) -> None:
+        until = None if timeout is None else time.monotonic() + timeout
+        while not self.done():
+            left = LOOK_SECONDS if until is None else min(LOOK_SECONDS, until - time.monotonic())
+            if left <= 0:
+                return
+            with contextlib.suppress(queue.Empty):
+                self._through.get(timeout=left)  # an interrupt may take it away from others, who look again
+                self._through.put(None)
 
     def _check_wait(self, timeout: float | None) -> float | None:
         timeout = checks.waiting(timeout)

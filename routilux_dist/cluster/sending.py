@@ -54,7 +54,10 @@ class Sender:
         self._outbox: queue.SimpleQueue[Mail | None] = queue.SimpleQueue()
         #: Events in the outbox or in the hands of the thread.
         self._queued = 0
-        self._room = threading.Semaphore(MAX_WAITING)
+        #: A token for each event that may still wait. No semaphore: that is taken in Python code, and an interrupt of the main
+        #: thread can leave it locked.
+        self._room: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._make_room(MAX_WAITING)
         self._slots = threading.Semaphore(MAX_CALLS)
         self._counting = threading.Lock()
         self._out = 0
@@ -63,7 +66,15 @@ class Sender:
 
     def wait_for_room(self, seconds: float) -> bool:
         """Wait until another event may wait; return whether it may. Only for mail that counts."""
-        return self._room.acquire(timeout=seconds)
+        try:
+            self._room.get(timeout=seconds)
+        except queue.Empty:
+            return False
+        return True
+
+    def _make_room(self, events: int) -> None:
+        for _ in range(events):
+            self._room.put(None)
 
     def send(self, mail: Mail) -> None:
         """Send an event after those before it."""
@@ -111,8 +122,7 @@ class Sender:
             self._ended(batch)
             raise
         counted = sum(mail.counts for mail in batch)
-        if counted:
-            self._room.release(counted)
+        self._make_room(counted)
         future.add_done_callback(lambda done: self._answered(batch, done))
 
     def _answered(self, batch: list[Mail], future: Future[Any]) -> None:

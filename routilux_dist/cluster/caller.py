@@ -14,11 +14,14 @@ import ray.exceptions
 
 from routilux_dist.cluster import wires
 from routilux_dist.cluster.inbox import Answer
-from routilux_dist.cluster.wires import Door, NotLightError, Wire
+from routilux_dist.cluster.wires import VERDICT_SECONDS, Door, NotLightError, Wire
 from routilux_dist.errors import ExecutionError
 
-#: Seconds in which Ray has to tell of the hub's death when its socket has ended.
-VERDICT_SECONDS = 5.0
+
+def check_ray() -> None:
+    """Raise if Ray was shut down: a call would start another one."""
+    if not ray.is_initialized():
+        raise ExecutionError("Ray was shut down")
 
 
 class Caller:
@@ -44,8 +47,7 @@ class Caller:
 
     def call(self, method: str, *arguments: Any) -> Future[Answer]:
         """Call "take" or "news" of the hub."""
-        if not ray.is_initialized():  # a call would start another one
-            raise ExecutionError("Ray was shut down")
+        check_ray()
         # The main thread may be interrupted in the midst of a message.
         if self._wire is not None and threading.current_thread() is not threading.main_thread():
             with contextlib.suppress(NotLightError):

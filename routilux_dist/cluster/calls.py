@@ -113,10 +113,13 @@ def run_slice(
     return receipt, bodies.detach(receipt, inline_bytes)
 
 
-def _answer(number: int, outcome: Callable[[], Receipt | None], inline_bytes: int, apart: dict[int, Result]) -> bytes:
-    """Return what goes back through a wire: (number, receipt, whether there is more, traceback or None).
+def _answer(
+    wire: Wire, number: int, outcome: Callable[[], Receipt | None], inline_bytes: int, apart: dict[int, Result]
+) -> None:
+    """Send back what became of a call that came through a wire: (number, receipt, whether there is more, traceback or None).
 
     Args:
+        wire: Leads to the hub; if that is gone, this process soon will be.
         number: Of the call.
         outcome: Returns the receipt, or raises.
         inline_bytes: Bodies above this size do not travel with it.
@@ -136,7 +139,8 @@ def _answer(number: int, outcome: Callable[[], Receipt | None], inline_bytes: in
         if not isinstance(exc, Exception) and threading.current_thread() is threading.main_thread():
             raise  # the process is to end
         answer = wires.pack((number, None, False, traceback.format_exc()))
-    return answer
+    with contextlib.suppress(OSError):
+        wire.post(answer)
 
 
 #: Containers that a process makes before young ones are looked through for cycles, and looks that pass before older ones
@@ -192,16 +196,13 @@ class CrewMember:
             self._turns.drop(*message)
             return
         turn, running, work, inline_bytes = message
-        self._turns.begin(
-            turn, lambda: self._run(running, None, work), lambda call: self._reply(turn, call, inline_bytes)
-        )
+        wire = self._wire
+        assert wire is not None
 
-    def _reply(self, turn: int, call: Call[Receipt], inline_bytes: int) -> None:
-        """Tell the hub what became of a call that came through the wire."""
-        assert self._wire is not None
-        answer = _answer(turn, call.outcome, inline_bytes, self._apart)
-        with contextlib.suppress(OSError):  # it is gone, and this process soon will be
-            self._wire.post(answer)
+        def reply(call: Call[Receipt]) -> None:
+            _answer(wire, turn, call.outcome, inline_bytes, self._apart)
+
+        self._turns.begin(turn, lambda: self._run(running, None, work), reply)
 
     @ray.method(num_returns=2, concurrency_group="aside")
     def rest(self, turn: int) -> Result:
@@ -358,13 +359,10 @@ class HostActor:
     def _attend_to(self, work: Slice, inline_bytes: int) -> None:
         assert self._wire is not None
         self._runs = work.id
-        answer = _answer(
-            work.id, lambda: None if work.id in self._dropped else self._serve(work), inline_bytes, self._apart
-        )
+        outcome = lambda: None if work.id in self._dropped else self._serve(work)  # noqa: E731
+        _answer(self._wire, work.id, outcome, inline_bytes, self._apart)
         self._runs = -1
         self._dropped.discard(work.id)
-        with contextlib.suppress(OSError):  # the hub is gone
-            self._wire.post(answer)
 
     def rest(self, slice_id: int) -> Result:
         """See `_answer`."""

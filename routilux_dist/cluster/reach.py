@@ -12,13 +12,11 @@ import ray
 import ray.exceptions
 
 from routilux_dist.cluster import bodies
-from routilux_dist.cluster.wires import Doorway, End, NotLightError
+from routilux_dist.cluster.wires import VERDICT_SECONDS, Doorway, End, NotLightError
 from routilux_dist.wire.slices import Receipt, Slice
 
 #: What became of a slice: its receipt, None if it was not begun, and the reference of what is too large to travel with it.
 Outcome: TypeAlias = "Coroutine[Any, Any, tuple[Receipt | None, Any]]"
-#: Seconds in which Ray has to tell of a process's death when its socket has ended.
-VERDICT_SECONDS = 5.0
 #: Seconds before Ray is asked to cancel a call: one that is cancelled while it is being sent may never arrive, and an actor then
 #: waits half a minute for it and refuses those that came after it.
 SENDING_SECONDS = 0.2
@@ -196,7 +194,7 @@ class MemberReach:
 
 
 class HostReach:
-    """A home, or a member of an actor pool, as its coordinator reaches it.
+    """A home, or a process of an actor pool, as its coordinator reaches it.
 
     While it attends to its socket, its main thread does nothing else: it has to leave that before it can answer a call of Ray's.
     """
@@ -218,7 +216,7 @@ class HostReach:
         self._over = False
 
     def only_by_ray(self) -> None:
-        """Never have it attend: with several slices there, what is large of one could be fetched only after the others."""
+        """Never have it attend to a socket again."""
         self._over = True
 
     def run(self, work: Slice, inline_bytes: int, *arguments: Any) -> Outcome:
@@ -241,7 +239,7 @@ class HostReach:
 
     def vacate(self) -> Any:
         """Ask it to close its routines, see `HostActor.vacate`; return the reference of its answer."""
-        self._over = True  # a slice that still runs must not have it attend behind that: nobody would have it leave
+        self.only_by_ray()  # a slice that still runs must not have it attend behind that: nobody would have it leave
         self._leave()
         return self.actor.vacate.remote()
 

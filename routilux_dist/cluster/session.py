@@ -15,7 +15,7 @@ import ray
 import ray.exceptions
 
 from routilux_dist.cluster import sending
-from routilux_dist.cluster.caller import Caller
+from routilux_dist.cluster.caller import Caller, check_ray
 from routilux_dist.cluster.inbox import Answer
 from routilux_dist.cluster.sending import Mail
 from routilux_dist.coordinator.commands import Report
@@ -228,7 +228,7 @@ class RaySession:
             try:
                 return self._answers.get(timeout=LOOK_SECONDS)
             except queue.Empty:
-                _check_ray()
+                check_ray()
                 silent += LOOK_SECONDS
                 if silent > SILENT_SECONDS:  # whatever became of its calls: somebody else's Ray may run here now
                     silent = 0.0
@@ -251,8 +251,3 @@ class RaySession:
             self._gone = str(exc).strip().splitlines()[0] if str(exc).strip() else type(exc).__name__
             self._sender.close()
             self._on_news([Gone(self._gone if not self._closed else "the running flow was shut down")])
-
-
-def _check_ray() -> None:
-    if not ray.is_initialized():  # a call would start another one
-        raise ExecutionError("Ray was shut down")

@@ -28,6 +28,8 @@ import ray
 _SIZE = struct.Struct("!Q")
 _NOTHING = bytes(_SIZE.size)
 KEY_BYTES = 32
+#: Seconds in which Ray has to tell of a process's death when its socket has ended.
+VERDICT_SECONDS = 5.0
 #: What a hub says to who has shown a key, and that one answers: without it, neither could tell whether the other still listens.
 _WELCOME = b"!"
 #: Seconds that a doorway has to take a connection in, and connections that may wait for it.

@@ -103,7 +103,7 @@ class Workplaces:
                 actor = remotes.HostActor.options(**options).remote(*home)
             reach = self._hosts[place] = self._crew.hands.host(actor)
             if group.kind is GroupKind.ACTORS and not group.is_async:
-                reach.only_by_ray()
+                reach.only_by_ray()  # it has several slices: what is large of one could be fetched only after the others
             if moving_in is not None:
                 self._moving_in[reach] = moving_in
         return reach

@@ -51,6 +51,8 @@ def work(x: dict[str, Any]) -> int:
 class Count(rd.Routine):
     """Counts in state; stops at one message."""
 
+    bad = BAD
+
     def setup(self) -> None:
         self.add_slot("input")
         self.add_event("output")
@@ -58,7 +60,7 @@ class Count(rd.Routine):
 
     def logic(self, x: dict[str, Any]) -> None:
         self.state["count"] += 1
-        if x["n"] == BAD:
+        if x["n"] == self.bad:
             stop(x, x["times"])
 
     def finish(self) -> None:
@@ -98,20 +100,10 @@ def test_a_home_of_a_saved_job_that_was_stopped_goes_on_elsewhere(ray_cluster: s
         assert gone(pids(sign), WAIT) == []
 
 
-class StopAtOnce(rd.Routine):
+class CountAndStopAtOnce(Count):
     """Stops its process in the first slice that this has, with the first message."""
 
-    def setup(self) -> None:
-        self.add_slot("input")
-        self.add_event("output")
-        self.add_state(count=0)
-
-    def logic(self, x: dict[str, Any]) -> None:
-        self.state["count"] += 1
-        stop(x, x["times"])
-
-    def finish(self) -> None:
-        self.emit("output", self.state["count"])
+    bad = 0
 
 
 @pytest.mark.parametrize("times", [1, 2])
@@ -120,7 +112,7 @@ def test_a_home_that_was_stopped_by_its_first_message_goes_on_elsewhere(
 ) -> None:
     sign = tmp_path / "sign"
     with rd.Runtime(max_workers=2, tuning=TUNING) as runtime:
-        flow = build({"spread": spread, "count": StopAtOnce()}, "spread -> count")
+        flow = build({"spread": spread, "count": CountAndStopAtOnce()}, "spread -> count")
         job = runtime.submit(
             flow, {"sign": str(sign), "times": times}, job_id="first", checkpoint=str(tmp_path / "ckpt")
         )
